@@ -18,7 +18,6 @@ mod field_value;
 mod gateway;
 mod method;
 mod metric;
-mod points_result;
 mod probe;
 mod promql_fallback;
 mod query;
@@ -31,7 +30,7 @@ mod samples;
 
 pub use crate::prometheus::{Lane, Queued};
 pub use datasource::{DEFAULT_TIMEOUT, Datasource};
-pub use gateway::{Access, Gateway, PageRequest, Prepared, Routed};
+pub use gateway::{Gateway, PageRequest, Prepared, Routed};
 pub use method::{MethodRequest, PreparedQuery};
 pub use metric::{body as metric_body, metric_query};
 pub use query_fields::now_ms;

@@ -7,7 +7,6 @@ mod plot;
 mod request;
 mod show;
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::sync::Arc;
@@ -15,15 +14,15 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::api::{Access, DEFAULT_TIMEOUT, Gateway, Prepared, RequestHead, Routed, now_ms};
+use crate::api::{DEFAULT_TIMEOUT, Gateway, Prepared, RequestHead, Routed, now_ms};
 use crate::check;
 use crate::error::{EXPLAIN_HEADER, KEY_HEADER};
-use crate::key::{ApiKey, BadKeyFile, CurrentKey};
+use crate::key::{ApiKey, CurrentKey};
 use crate::memory::MemoryBudget;
 use crate::metrics::Metrics;
 use crate::model::trace::Trace;
-use crate::reach::{self, BadReach};
-use crate::settings::{AskCommand, KeySource, ReachSettings};
+use crate::reach;
+use crate::settings::{Access, AskCommand, KeySource, ReachSettings};
 
 use request::AskRequest;
 use show::OutputOptions;
@@ -43,48 +42,14 @@ const TIMEOUT_MARGIN: Duration = Duration::from_secs(5);
 /// The maximum length of a response. A million points are shorter.
 const MAX_RESPONSE_BYTES: u64 = 256 << 20;
 
-/// Why a query could not be sent.
+/// Why a query could not be sent: a sentence that says what to do.
 #[derive(Debug)]
 pub enum AskError {
     /// A flag is wrong, or one is missing.
     Flags(String),
-    /// A file that a setting names is unusable.
-    Reach(BadReach),
-    /// The API key file is unusable.
-    KeyFile(BadKeyFile),
-    /// The mirror does not respond.
-    Mirror {
-        /// Its address.
-        url: String,
-        /// What went wrong.
-        reason: String,
-    },
+    /// A file that a setting names is unusable, or the mirror does not respond.
+    Failed(String),
 }
-
-impl AskError {
-    /// Whether the command line is wrong.
-    pub fn is_usage_error(&self) -> bool {
-        matches!(self, AskError::Flags(_))
-    }
-}
-
-impl fmt::Display for AskError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            AskError::Flags(why) => f.write_str(why),
-            AskError::Reach(bad) => bad.fmt(f),
-            AskError::KeyFile(bad) => bad.fmt(f),
-            AskError::Mirror { url, reason } => {
-                write!(
-                    f,
-                    "the mirror at {url} does not respond: {reason}; see whether it listens there, and what it logs"
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for AskError {}
 
 /// The output of `ask`.
 #[derive(Debug, PartialEq, Eq)]
@@ -104,7 +69,8 @@ pub fn run(command: &AskCommand) -> Result<AskOutput, AskError> {
     let options = OutputOptions::of(flags, io::stdout().is_terminal()).map_err(AskError::Flags)?;
     let has_names = reach.upstreams_file.is_some() || flags.has("mirror") || flags.has("curl");
     let request = request::from_flags(flags, now_ms(), has_names, read).map_err(AskError::Flags)?;
-    let key = api_key.as_ref().map(KeySource::read_once).transpose().map_err(AskError::KeyFile)?;
+    let key = api_key.as_ref().map(KeySource::read_once).transpose();
+    let key = key.map_err(|bad| AskError::Failed(bad.to_string()))?;
     if flags.has("curl") {
         let text = curl::command(flags.value("mirror"), &request, key.is_some(), options.explains);
         return Ok(AskOutput { text, error: None });
@@ -125,8 +91,12 @@ fn post(mirror: &str, request: &AskRequest, key: Option<&ApiKey>, explains: bool
     let timeout_ms = request.body["connectionDetails"]["requestTimeout"].as_u64();
     let timeout = timeout_ms.map_or(DEFAULT_TIMEOUT, Duration::from_millis);
     let agent = check::agent(timeout + TIMEOUT_MARGIN);
-    let shown = mirror.split('@').next_back().unwrap_or_default().to_owned();
-    let failed = |error: ureq::Error| AskError::Mirror { url: shown.clone(), reason: error.to_string() };
+    let shown = mirror.split('@').next_back().unwrap_or_default();
+    let failed = |error: ureq::Error| {
+        AskError::Failed(format!(
+            "the mirror at {shown} does not respond: {error}; see whether it listens there, and what it logs"
+        ))
+    };
     let mut call = agent.post(format!("{}{}", mirror.trim_end_matches('/'), request.path));
     if let Some(key) = key {
         call = call.header(KEY_HEADER, key.reveal());
@@ -143,7 +113,7 @@ fn post(mirror: &str, request: &AskRequest, key: Option<&ApiKey>, explains: bool
 /// Runs a request in this process. Gives the status and the body that a mirror would write.
 fn run_here(settings: &ReachSettings, request: &AskRequest, explains: bool) -> Result<(u16, Vec<u8>), AskError> {
     let metrics = Arc::new(Metrics::new(1, 0));
-    let (client, _) = reach::client(settings, 1, Duration::from_secs(300), &metrics).map_err(AskError::Reach)?;
+    let (client, _) = reach::client(settings, 1, Duration::from_secs(300), &metrics).map_err(AskError::Failed)?;
     // The gateway needs a key for its replies, but this function ignores their headers.
     let key = ApiKey::new("ask").ok_or_else(|| AskError::Flags("there is no key".to_owned()))?;
     let memory = MemoryBudget::new(MEMORY_BYTES);

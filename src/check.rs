@@ -3,14 +3,12 @@
 
 pub mod upstreams;
 
-use std::fmt;
 use std::time::Duration;
 
 use ureq::Agent;
 use ureq::http::Uri;
 
 use crate::error::KEY_HEADER;
-use crate::key::BadKeyFile;
 use crate::settings::{Check, KeySource};
 
 /// The timeout of the request. Health checks often have one of 5 s.
@@ -19,93 +17,40 @@ const TIMEOUT: Duration = Duration::from_secs(4);
 /// The path if the URL has none.
 const READY_PATH: &str = "/-/ready";
 
-/// Why a mirror does not pass.
-#[derive(Debug)]
-pub enum CheckError {
-    /// The URL is invalid. The error does not repeat it, since it may contain a password.
-    Url,
-    /// The API key file is unusable.
-    KeyFile(BadKeyFile),
-    /// There is no response.
-    Unreachable {
-        /// The requested URL.
-        url: String,
-        /// What went wrong.
-        reason: String,
-    },
-    /// The status is not 200.
-    Status {
-        /// The requested URL.
-        url: String,
-        /// The HTTP status.
-        status: u16,
-    },
-    /// The response carries another key than the one given here, or none.
-    ApiKey {
-        /// The requested URL.
-        url: String,
-        /// Whether it carries a key.
-        has_one: bool,
-    },
-}
-
-impl fmt::Display for CheckError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CheckError::Url => {
-                f.write_str("the URL to check must be like http://prometheusmirror:9900/, without user and password")
-            }
-            CheckError::KeyFile(bad) => write!(f, "{bad}"),
-            CheckError::Unreachable { url, reason } => {
-                write!(f, "{url} does not respond: {reason}; see whether a mirror listens there, and what it logs")
-            }
-            CheckError::Status { url, status } => {
-                write!(
-                    f,
-                    "{url} responds with {status} instead of 200: the mirror there is shutting down, or it is another program"
-                )
-            }
-            CheckError::ApiKey { url, has_one } => {
-                let what = if *has_one { "another key than" } else { "no key instead of" };
-                write!(
-                    f,
-                    "{url} responds with {what} the one given here: the mirror there may not have read a new key yet, or it is \
-                     another program"
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for CheckError {}
-
 /// Checks whether a mirror is ready, and whether its response carries the key, if one is given. Gives a line for the user.
 ///
 /// The path is `/-/ready` if the URL has none. The certificate of an `https` URL is verified against the public CAs.
 ///
 /// # Errors
-/// If the mirror does not pass.
-pub fn run(check: &Check) -> Result<String, CheckError> {
-    let url = url_of(&check.url)?;
-    let key = check.api_key.as_ref().map(KeySource::read_once).transpose().map_err(CheckError::KeyFile)?;
+/// If the mirror does not pass: a sentence that says why.
+pub fn run(check: &Check) -> Result<String, String> {
+    // The error does not repeat the URL, since it may contain a password.
+    let url = url_of(&check.url)
+        .ok_or("the URL to check must be like http://prometheusmirror:9900/, without user and password")?;
+    let key = check.api_key.as_ref().map(KeySource::read_once).transpose().map_err(|bad| bad.to_string())?;
     let mut request = agent(TIMEOUT).get(&url);
     if let Some(key) = &key {
         // A mirror that requires the key sends it only in replies to requests with the key.
         request = request.header(KEY_HEADER, key.reveal());
     }
-    let response = match request.call() {
-        Ok(response) => response,
-        Err(error) => return Err(CheckError::Unreachable { url, reason: error.to_string() }),
-    };
+    let response = request.call().map_err(|error| {
+        format!("{url} does not respond: {error}; see whether a mirror listens there, and what it logs")
+    })?;
     let status = response.status().as_u16();
     if status != 200 {
-        return Err(CheckError::Status { url, status });
+        return Err(format!(
+            "{url} responds with {status} instead of 200: the mirror there is shutting down, or it is another program"
+        ));
     }
     let Some(key) = key else { return Ok(format!("{url} responds with 200")) };
-    match response.headers().get(KEY_HEADER).map(|value| value.to_str().unwrap_or_default()) {
-        Some(shown) if key.is(shown) => Ok(format!("{url} responds with 200 and the right key")),
-        shown => Err(CheckError::ApiKey { url, has_one: shown.is_some() }),
-    }
+    let what = match response.headers().get(KEY_HEADER).map(|value| value.to_str().unwrap_or_default()) {
+        Some(shown) if key.is(shown) => return Ok(format!("{url} responds with 200 and the right key")),
+        Some(_) => "another key than",
+        None => "no key instead of",
+    };
+    Err(format!(
+        "{url} responds with {what} the one given here: the mirror there may not have read a new key yet, or it is another program"
+    ))
 }
 
 /// An HTTP client for a mirror. No status is an error, and redirects are not followed.
@@ -120,15 +65,16 @@ pub(crate) fn agent(timeout: Duration) -> Agent {
         .into()
 }
 
-fn url_of(text: &str) -> Result<String, CheckError> {
-    let uri: Uri = text.parse().map_err(|_| CheckError::Url)?;
-    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(CheckError::Url) };
+/// The URL to request; `None` if the text is not a URL without user and password.
+fn url_of(text: &str) -> Option<String> {
+    let uri: Uri = text.parse().ok()?;
+    let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);
     if !matches!(scheme, "http" | "https") || authority.as_str().contains('@') {
-        return Err(CheckError::Url);
+        return None;
     }
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let path = if path == "/" { READY_PATH } else { path };
-    Ok(format!("{scheme}://{authority}{path}"))
+    Some(format!("{scheme}://{authority}{path}"))
 }
 
 #[cfg(test)]
@@ -137,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_url_without_a_path_gets_the_path_of_the_readiness_check() {
-        let check = |text: &str, expected: Option<&str>| assert_eq!(url_of(text).ok().as_deref(), expected, "{text}");
+        let check = |text: &str, expected: Option<&str>| assert_eq!(url_of(text).as_deref(), expected, "{text}");
         check("http://m:9900", Some("http://m:9900/-/ready"));
         check("http://m:9900/", Some("http://m:9900/-/ready"));
         check("https://[::1]", Some("https://[::1]/-/ready"));

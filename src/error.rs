@@ -5,7 +5,6 @@ mod upstream_data;
 
 use std::fmt;
 
-use crate::model::invalid_query::InvalidQuery;
 use crate::prometheus::{self, ErrorKind, cut};
 use crate::wire::response::ErrorBody;
 
@@ -86,6 +85,11 @@ pub const EXPLAIN_HEADER: &str = "X-MIRROR-EXPLAIN";
 pub const RETRY_AFTER_S: u32 = 1;
 
 impl Error {
+    /// A query that is not valid. `details` says what is wrong with it, and what to change.
+    pub fn invalid_query(code: &'static str, details: String) -> Error {
+        Error::Remote { code, summary: "Invalid query.", details }
+    }
+
     /// The HTTP status, the code and the summary of a request that is refused as HTTP, because of its head, its body or the load.
     fn refusal(&self) -> Option<(u16, &'static str, &'static str)> {
         Some(match self {
@@ -114,11 +118,6 @@ impl Error {
         self.refusal().map_or(500, |(status, ..)| status)
     }
 
-    /// The code of a request that was refused as HTTP: one of [`REJECTIONS`](crate::metrics::REJECTIONS).
-    pub fn rejection(&self) -> Option<&'static str> {
-        self.refusal().map(|(_, code, _)| code)
-    }
-
     /// Its stable code in the log, the metrics and docs/troubleshooting.md, one of [`ERROR_CODES`](crate::metrics::ERROR_CODES).
     pub fn code(&self) -> &'static str {
         match self {
@@ -127,7 +126,7 @@ impl Error {
             Error::MetricNotFound { code, .. }
             | Error::UnsupportedFieldType { code, .. }
             | Error::Remote { code, .. } => code,
-            refused => refused.rejection().unwrap_or("internal"),
+            refused => refused.refusal().map_or("internal", |(_, code, _)| code),
         }
     }
 
@@ -225,33 +224,6 @@ impl std::error::Error for Error {}
 /// The most characters of a path that an error shows.
 const MAX_SHOWN_PATH_CHARS: usize = 200;
 
-impl From<InvalidQuery> for Error {
-    fn from(invalid: InvalidQuery) -> Error {
-        let details = invalid.to_string();
-        let remote = |code, details| Error::Remote { code, summary: "Invalid query.", details };
-        match invalid {
-            InvalidQuery::Sources { .. } | InvalidQuery::SourceValue { .. } => {
-                Error::MetricNotFound { code: "no_metric_named", metric: String::new(), details }
-            }
-            InvalidQuery::ValueType { mirror_type } => {
-                Error::UnsupportedFieldType { code: "unsupported_value_type", mirror_type }
-            }
-            InvalidQuery::ConditionType { .. } => remote("unsupported_condition_type", details),
-            InvalidQuery::LabelsBesideExpression(_) => remote("conditions_beside_expression", details),
-            InvalidQuery::TooLarge(_) => remote("query_too_large", details),
-            InvalidQuery::TimeOutside { .. } | InvalidQuery::TimesReversed { .. } => {
-                remote("invalid_time_range", details)
-            }
-            InvalidQuery::UnknownMethod { .. } | InvalidQuery::BucketLength { .. } => {
-                remote("invalid_aggregation", details)
-            }
-            InvalidQuery::NoField | InvalidQuery::EmptySet { .. } | InvalidQuery::Negative { .. } => {
-                remote("invalid_query", details)
-            }
-        }
-    }
-}
-
 impl From<prometheus::Error> for Error {
     fn from(error: prometheus::Error) -> Error {
         Error::Upstream(error)
@@ -287,6 +259,6 @@ mod tests {
             Error::Unauthorized,
             Error::CrossOrigin,
         ];
-        assert_eq!(rejections.map(|error| error.rejection()), crate::metrics::REJECTIONS.map(Some));
+        assert_eq!(rejections.map(|error| error.code()), crate::metrics::REJECTIONS);
     }
 }

@@ -51,12 +51,6 @@ impl Unreadable {
 
 impl std::error::Error for Unreadable {}
 
-impl From<io::Error> for Unreadable {
-    fn from(error: io::Error) -> Unreadable {
-        Unreadable::System(error)
-    }
-}
-
 /// The mark that some editors put before a text in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -65,15 +59,17 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// # Errors
 /// If the file cannot be read, or is longer than `max_bytes`, with the mark.
 pub fn read(path: &Path, max_bytes: u64) -> Result<Vec<u8>, Unreadable> {
-    if !fs::metadata(path)?.is_file() {
+    if !fs::metadata(path).map_err(Unreadable::System)?.is_file() {
         return Err(Unreadable::NotRegular);
     }
     // Without O_NONBLOCK, this could wait forever: if a pipe has replaced the file, or if the kernel has not written it yet.
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
     let mut content = Vec::new();
-    file.take(max_bytes + 1).read_to_end(&mut content).map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock => Unreadable::NotRegular,
-        _ => Unreadable::System(error),
+    file.map_err(Unreadable::System)?.take(max_bytes + 1).read_to_end(&mut content).map_err(|error| {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => Unreadable::NotRegular,
+            _ => Unreadable::System(error),
+        }
     })?;
     if content.len() as u64 > max_bytes {
         return Err(Unreadable::TooLong(max_bytes));

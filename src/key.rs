@@ -39,36 +39,19 @@ impl ApiKey {
 /// Why the API key file is unusable. The text does not repeat its content.
 #[derive(Debug)]
 pub struct BadKeyFile {
-    path: PathBuf,
-    reason: KeyFileFault,
-}
-
-#[derive(Debug)]
-enum KeyFileFault {
-    Unreadable(Unreadable),
-    Empty,
-    NoKey,
+    /// The path of the file.
+    pub path: PathBuf,
+    /// What is wrong, as the end of a sentence that begins with the path.
+    reason: String,
 }
 
 impl fmt::Display for BadKeyFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the file of the key, {}, ", self.path.display())?;
-        match &self.reason {
-            KeyFileFault::Unreadable(why) => write!(f, "{why}"),
-            KeyFileFault::Empty => f.write_str("is empty"),
-            KeyFileFault::NoKey => write!(f, "must hold 1 to {MAX_LENGTH} visible ASCII characters and nothing else"),
-        }
+        write!(f, "the file of the key, {}, {}", self.path.display(), self.reason)
     }
 }
 
 impl std::error::Error for BadKeyFile {}
-
-impl BadKeyFile {
-    /// The path of the file, for the log.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-}
 
 /// The key in force, which may change while the mirror runs.
 #[derive(Debug)]
@@ -114,16 +97,17 @@ impl CurrentKey {
 
 /// Opens the file each time, since Kubernetes replaces a mounted Secret by renaming.
 fn read(path: &Path) -> Result<ApiKey, BadKeyFile> {
-    let bad = |reason| BadKeyFile { path: path.to_owned(), reason };
+    let bad = |reason: String| BadKeyFile { path: path.to_owned(), reason };
+    let no_key = || bad(format!("must hold 1 to {MAX_LENGTH} visible ASCII characters and nothing else"));
     let text = file::read_text(path, MAX_FILE_BYTES).map_err(|why| match why {
-        Unreadable::NotText => bad(KeyFileFault::NoKey),
-        other => bad(KeyFileFault::Unreadable(other)),
+        Unreadable::NotText => no_key(),
+        other => bad(other.to_string()),
     })?;
     let key = text.trim_end_matches(['\n', '\r']);
     if key.is_empty() {
-        return Err(bad(KeyFileFault::Empty));
+        return Err(bad("is empty".to_owned()));
     }
-    ApiKey::new(key).ok_or_else(|| bad(KeyFileFault::NoKey))
+    ApiKey::new(key).ok_or_else(no_key)
 }
 
 #[cfg(test)]

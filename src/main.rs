@@ -37,12 +37,11 @@ fn main() -> ExitCode {
 }
 
 /// Shows the result of a check. `true` in it means that the check passed.
-fn show_result(checked: Result<(String, bool), impl Display>) -> ExitCode {
+fn show_result(checked: Result<(String, bool), String>) -> ExitCode {
     match checked {
-        Ok((text, true)) => show(&text),
-        Ok((text, false)) => {
+        Ok((text, is_good)) => {
             show(&text);
-            ExitCode::FAILURE
+            ExitCode::from(if is_good { 0 } else { FAILURE })
         }
         Err(error) => fail(error, FAILURE),
     }
@@ -55,10 +54,8 @@ fn show_response(response: Result<AskOutput, AskError>) -> ExitCode {
             show(&text);
             error.map_or(ExitCode::SUCCESS, |error| fail(error, FAILURE))
         }
-        Err(error) => {
-            let code = if error.is_usage_error() { BAD_SETTING } else { FAILURE };
-            fail(error, code)
-        }
+        Err(AskError::Flags(error)) => fail(error, BAD_SETTING),
+        Err(AskError::Failed(error)) => fail(error, FAILURE),
     }
 }
 

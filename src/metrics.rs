@@ -3,7 +3,6 @@
 //! The values of labels come from a fixed set or from the upstreams file, so no client can create series.
 
 use std::fmt;
-use std::hash::Hash;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -20,11 +19,11 @@ mod labels;
 mod process;
 mod shared_page;
 
-use labels::{CallLabels, ENDPOINTS, FAILED, INFINITE, NAN, OneLabel, RequestLabels, TAKEN_OVER};
+use labels::{ENDPOINTS, FAILED, INFINITE, LabelList, NAN, OneLabel, RequestLabels, TAKEN_OVER};
 use process::OpenDescriptors;
 
 pub use codes::{ERROR_CODES, NOT_ALLOWED, REJECTIONS};
-pub use labels::{SampleSource, UpstreamLabels, WatchedFile};
+pub use labels::{SampleSource, UpstreamLabels, WATCHED_FILES};
 pub use shared_page::SharedPage;
 
 /// The value of the header `Content-Type` for the page.
@@ -59,9 +58,9 @@ impl Drop for Held {
 pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Total>,
-    request_seconds: Family<OneLabel, Histogram>,
-    calls: Family<CallLabels, Total>,
-    call_seconds: Family<CallLabels, Histogram>,
+    request_seconds: Family<LabelList, Histogram>,
+    calls: Family<LabelList, Total>,
+    call_seconds: Family<LabelList, Histogram>,
     /// Requests in flight: from their arrival until their replies are written.
     pub in_flight: Level,
     /// Workers that process a request.
@@ -102,11 +101,7 @@ impl MetricTable {
     }
 
     /// Durations of the mirror in seconds.
-    fn own_seconds<L>(&mut self, name: &str, help: &str) -> Family<L, Histogram>
-    where
-        Family<L, Histogram>: Metric,
-        L: Clone + Eq + Hash,
-    {
+    fn own_seconds(&mut self, name: &str, help: &str) -> Family<LabelList, Histogram> {
         let constructor: fn() -> Histogram = || Histogram::new(SECONDS);
         let durations = Family::new_with_constructor(constructor);
         self.0.register(format!("prometheusmirror_{name}"), help, durations.clone());
@@ -178,12 +173,12 @@ impl Metrics {
         start(&self.sample_reads, "source", &sources.map(SampleSource::name));
         start(&self.points_dropped, "reason", &[NAN, INFINITE]);
         for endpoint in ENDPOINTS {
-            let upstream = UpstreamLabels::default();
-            self.calls.get_or_create(&CallLabels { endpoint, outcome: Some(NOT_ALLOWED), upstream }).0.inc_by(0);
+            let labels = labels::of_call(endpoint, Some(NOT_ALLOWED), &UpstreamLabels::default());
+            self.calls.get_or_create(&labels).0.inc_by(0);
         }
-        for file in [WatchedFile::Key, WatchedFile::Upstreams] {
+        for file in WATCHED_FILES {
             for outcome in [TAKEN_OVER, FAILED] {
-                self.file_reloads.get_or_create(&[("file", file.name()), ("outcome", outcome)]).0.inc_by(0);
+                self.file_reloads.get_or_create(&[("file", file), ("outcome", outcome)]).0.inc_by(0);
             }
         }
     }
@@ -191,24 +186,22 @@ impl Metrics {
     /// Counts a written reply by method or page and by status. `took` is the time since the request arrived.
     pub fn count_reply(&self, method: &'static str, status: u16, took: Duration) {
         self.requests.get_or_create(&RequestLabels { method, status }).inc();
-        self.request_seconds.get_or_create(&[("method", method)]).observe(took.as_secs_f64());
+        self.request_seconds.get_or_create(&vec![("method", method.into())]).observe(took.as_secs_f64());
     }
 
-    /// Counts a request that was refused before it was processed, for one of the [`REJECTIONS`].
-    pub fn count_rejection(&self, reason: &'static str) {
-        self.rejected.get_or_create(&[("reason", reason)]).inc();
-    }
-
-    /// Counts a request that ended in an error. `code` is one of [`ERROR_CODES`].
+    /// Counts a request that ended in an error. `code` is one of [`ERROR_CODES`]. If it is one of the [`REJECTIONS`], the request
+    /// was refused before it was processed.
     pub fn count_error(&self, code: &'static str) {
         self.errors.get_or_create(&[("code", code)]).inc();
+        if REJECTIONS.contains(&code) {
+            self.rejected.get_or_create(&[("reason", code)]).inc();
+        }
     }
 
     /// Counts a call to an upstream, and its duration.
     pub fn count_call(&self, upstream: UpstreamLabels, endpoint: &'static str, outcome: &'static str, took: Duration) {
-        let of_any_outcome = CallLabels { endpoint, outcome: None, upstream };
-        self.call_seconds.get_or_create(&of_any_outcome).observe(took.as_secs_f64());
-        self.calls.get_or_create(&CallLabels { outcome: Some(outcome), ..of_any_outcome }).inc();
+        self.call_seconds.get_or_create(&labels::of_call(endpoint, None, &upstream)).observe(took.as_secs_f64());
+        self.calls.get_or_create(&labels::of_call(endpoint, Some(outcome), &upstream)).inc();
     }
 
     /// Counts a read of samples, or an evaluation of PromQL instead of one.
@@ -223,10 +216,10 @@ impl Metrics {
         self.points_dropped.get_or_create(&[("reason", INFINITE)]).0.inc_by(infinite);
     }
 
-    /// Counts a re-read of a file that has changed (`is_good`) or is unusable.
-    pub fn count_file_reload(&self, file: WatchedFile, is_good: bool) {
+    /// Counts a re-read of one of the [`WATCHED_FILES`] that has changed (`is_good`) or is unusable.
+    pub fn count_file_reload(&self, file: &'static str, is_good: bool) {
         let outcome = if is_good { TAKEN_OVER } else { FAILED };
-        self.file_reloads.get_or_create(&[("file", file.name()), ("outcome", outcome)]).inc();
+        self.file_reloads.get_or_create(&[("file", file), ("outcome", outcome)]).inc();
     }
 
     /// Renders the page.
@@ -292,7 +285,7 @@ mod tests {
         metrics.count_reply("metric", 200, Duration::from_millis(3));
         metrics.count_reply("metric", 200, Duration::from_secs(3));
         metrics.count_reply("other", 404, Duration::ZERO);
-        metrics.count_rejection("no_such_path");
+        metrics.count_error("no_such_path");
         metrics.count_error("metric_unknown");
         metrics.count_call(UpstreamLabels::default(), "query", "ok", Duration::from_millis(1));
         metrics.count_call(
@@ -325,6 +318,7 @@ mod tests {
             "prometheusmirror_queue_length 0",
             r#"prometheusmirror_rejected_requests_total{reason="no_such_path"} 1"#,
             r#"prometheusmirror_rejected_requests_total{reason="overloaded"} 0"#,
+            r#"prometheusmirror_errors_total{code="no_such_path"} 1"#,
             r#"prometheusmirror_errors_total{code="metric_unknown"} 1"#,
             r#"prometheusmirror_errors_total{code="name_not_found"} 0"#,
             "prometheusmirror_points_sent_total 10",

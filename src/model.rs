@@ -4,7 +4,6 @@ pub mod aggregation;
 pub mod calendar;
 pub mod decimal;
 pub mod duration;
-pub mod invalid_query;
 pub mod metric_type;
 pub mod query;
 pub mod sample;

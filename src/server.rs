@@ -10,19 +10,18 @@ mod tiny_http;
 mod watched;
 mod workers;
 
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
 
-use crate::api::{Access, Gateway};
-use crate::key::{BadKeyFile, CurrentKey};
+use crate::api::Gateway;
+use crate::key::CurrentKey;
 use crate::log;
 use crate::memory::MemoryBudget;
 use crate::metrics::Metrics;
 use crate::prometheus::Proxy;
-use crate::reach::{self, BadReach};
+use crate::reach;
 use crate::settings::{KeySource, Settings};
 
 use body::BodyBounds;
@@ -38,70 +37,12 @@ use workers::blocking_threads::BlockingThreads;
 use workers::pool::Pool;
 use workers::write_permits::WritePermits;
 
-/// Why the server cannot start.
-#[derive(Debug)]
-pub enum ServerError {
-    /// The file of the key cannot be used.
-    KeyFile(BadKeyFile),
-    /// A file that says how to reach upstreams cannot be used.
-    Reach(BadReach),
-    /// The server cannot listen on the address.
-    Listen {
-        /// The address and port.
-        address: SocketAddr,
-        /// The system's reason.
-        reason: io::Error,
-    },
-    /// The server cannot wait for signals.
-    Signals(io::Error),
-    /// The system allows too few threads.
-    Threads {
-        /// The setting.
-        workers: usize,
-        /// How many threads the mirror needs with this many workers and some connections.
-        needed: usize,
-        /// How many could be started.
-        found: usize,
-    },
-    /// A thread cannot be started.
-    Thread(io::Error),
-}
-
-impl fmt::Display for ServerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ServerError::KeyFile(bad) => write!(f, "{bad}; give another --api-key-file"),
-            ServerError::Reach(bad) => bad.fmt(f),
-            ServerError::Listen { address, reason } => {
-                write!(f, "cannot listen on {address}: {reason}; choose another --port or --listen")
-            }
-            ServerError::Signals(reason) => write!(f, "cannot wait for signals: {reason}"),
-            ServerError::Threads { workers, needed, found } => {
-                write!(
-                    f,
-                    "{workers} workers and some connections need {needed} threads, but only {found} can be started: allow \
-                     this process more (the pids limit of the container, TasksMax of systemd, ulimit -u)"
-                )?;
-                match found.saturating_sub(threads::BESIDE_WORKERS) {
-                    0 => Ok(()),
-                    fewer => write!(f, ", or set --workers to at most {fewer}"),
-                }
-            }
-            ServerError::Thread(reason) => {
-                write!(f, "cannot start a thread: {reason}; allow this process more of them")
-            }
-        }
-    }
-}
-
-impl std::error::Error for ServerError {}
-
 /// Serves until a signal ends it.
 ///
 /// # Errors
-/// Fails if a setting names a file or an address that cannot be used, or if threads are missing.
-pub fn run(settings: &Settings) -> Result<(), ServerError> {
-    let shutdown = Shutdown::new().map_err(ServerError::Signals)?;
+/// Fails if a setting names a file or an address that cannot be used, or if threads are missing: a sentence that says what to do.
+pub fn run(settings: &Settings) -> Result<(), String> {
+    let shutdown = Shutdown::new().map_err(|reason| format!("cannot wait for signals: {reason}"))?;
     descriptors::raise_limit();
     scheduling::do_not_interrupt();
     let metrics = Arc::new(Metrics::new(settings.workers, settings.queue_size));
@@ -109,12 +50,12 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
     panics::watch(Arc::clone(&metrics));
     let threads_needed = check_threads(settings.workers)?;
 
-    let key = Arc::new(settings.api_key.load().map_err(ServerError::KeyFile)?);
-    let (client, proxy) = reach::client(&settings.reach, settings.workers, settings.connection_lifetime, &metrics)
-        .map_err(ServerError::Reach)?;
+    let key = settings.api_key.load().map_err(|bad| format!("{bad}; give another --api-key-file"))?;
+    let key = Arc::new(key);
+    let (client, proxy) = reach::client(&settings.reach, settings.workers, settings.connection_lifetime, &metrics)?;
     let named_upstreams = client.names().len();
     let memory = MemoryBudget::new(settings.memory_budget_bytes);
-    let gateway = Gateway::new(Arc::clone(&key), access(settings), client, memory, Arc::clone(&metrics));
+    let gateway = Gateway::new(Arc::clone(&key), settings.access, client, memory, Arc::clone(&metrics));
     let shared = Arc::new(Shared {
         gateway,
         in_flight: metrics.in_flight.clone(),
@@ -123,19 +64,20 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
     });
 
     let address = SocketAddr::new(settings.listen, settings.port);
-    let socket = socket::listen(address).map_err(|reason| ServerError::Listen { address, reason })?;
+    let socket = socket::listen(address)
+        .map_err(|reason| format!("cannot listen on {address}: {reason}; choose another --port or --listen"))?;
     let bound = socket.local_addr().unwrap_or(address);
     let listener = Arc::new(Listener {
         shared: Arc::clone(&shared),
-        pool: Pool::new(settings.workers, settings.queue_size, Arc::clone(&metrics)).map_err(ServerError::Thread)?,
-        blocking_threads: BlockingThreads::start("blocking", Arc::clone(&threads)).map_err(ServerError::Thread)?,
+        pool: Pool::new(settings.workers, settings.queue_size, Arc::clone(&metrics)).map_err(no_thread)?,
+        blocking_threads: BlockingThreads::start("blocking", Arc::clone(&threads)).map_err(no_thread)?,
         write_permits: WritePermits::among(settings.workers),
         pipelines: Pipelines::default(),
     });
     watch(settings, &key, &shared, &metrics)?;
-    let connection_threads = BlockingThreads::start("connection", Arc::clone(&threads)).map_err(ServerError::Thread)?;
+    let connection_threads = BlockingThreads::start("connection", Arc::clone(&threads)).map_err(no_thread)?;
     let host = ConnectionHost::new(threads, connection_threads, Arc::clone(&metrics));
-    let server = ::tiny_http::Server::with_limits(socket, LIMITS, host).map_err(ServerError::Thread)?;
+    let server = ::tiny_http::Server::with_limits(socket, LIMITS, host).map_err(no_thread)?;
     start("listener", move || listener.serve(&server))?;
     log::info(|| {
         log::Line::new("listening")
@@ -154,19 +96,25 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
 ///
 /// # Errors
 /// Fails if it cannot start them.
-fn check_threads(workers: usize) -> Result<usize, ServerError> {
+fn check_threads(workers: usize) -> Result<usize, String> {
     let needed = workers + threads::BESIDE_WORKERS;
     let found = threads::available(needed);
-    if found < needed { Err(ServerError::Threads { workers, needed, found }) } else { Ok(needed) }
+    if found >= needed {
+        return Ok(needed);
+    }
+    let fewer = match found.saturating_sub(threads::BESIDE_WORKERS) {
+        0 => String::new(),
+        fewer => format!(", or set --workers to at most {fewer}"),
+    };
+    Err(format!(
+        "{workers} workers and some connections need {needed} threads, but only {found} can be started: allow this process more \
+         (the pids limit of the container, TasksMax of systemd, ulimit -u){fewer}"
+    ))
 }
 
-/// What clients may do.
-fn access(settings: &Settings) -> Access {
-    Access {
-        requires_key: settings.require_api_key,
-        requires_name: settings.named_upstreams_only,
-        has_explorer: settings.explorer,
-    }
+/// The error of a thread that cannot be started.
+fn no_thread(reason: io::Error) -> String {
+    format!("cannot start a thread: {reason}; allow this process more of them")
 }
 
 /// Starts the threads that re-read files and probe replicas, if there are files or replicas.
@@ -175,7 +123,7 @@ fn watch(
     key: &Arc<CurrentKey>,
     shared: &Arc<Shared>,
     metrics: &Arc<Metrics>,
-) -> Result<(), ServerError> {
+) -> Result<(), String> {
     let has_upstreams_file = settings.reach.upstreams_file.is_some();
     if has_upstreams_file || matches!(settings.api_key, KeySource::File(_)) {
         let (key, shared, metrics) = (Arc::clone(key), Arc::clone(shared), Arc::clone(metrics));
@@ -188,7 +136,7 @@ fn watch(
     Ok(())
 }
 
-fn start<T>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<(), ServerError> {
+fn start<T>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<(), String> {
     let named = thread::Builder::new().name(name.to_owned());
-    named.spawn(move || drop(work())).map(drop).map_err(ServerError::Thread)
+    named.spawn(move || drop(work())).map(drop).map_err(no_thread)
 }

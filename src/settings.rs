@@ -36,14 +36,10 @@ pub use table::{Fallback, Setting, TABLE};
 pub struct Settings {
     /// The source of the key that replies carry.
     pub api_key: KeySource,
-    /// Whether requests to the Mirror API must carry the key, too.
-    pub require_api_key: bool,
+    /// What clients may do.
+    pub access: Access,
     /// Which upstreams may be queried, and how they are reached.
     pub reach: ReachSettings,
-    /// Whether only named upstreams may be queried.
-    pub named_upstreams_only: bool,
-    /// Whether the mirror serves the explorer at `/`.
-    pub explorer: bool,
     /// How long a connection to an upstream is used, from a second to an hour.
     pub connection_lifetime: Duration,
     /// The TCP port to listen on; 0 means any free one.
@@ -66,6 +62,17 @@ pub struct Settings {
     pub log_level: LevelFilter,
     /// The format of log lines.
     pub log_format: LogFormat,
+}
+
+/// What clients may do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Access {
+    /// Whether requests to the Mirror API must carry the key, too.
+    pub requires_key: bool,
+    /// Whether Connection Details must name an upstream, and give no address.
+    pub requires_name: bool,
+    /// Whether the mirror serves the explorer at `/`.
+    pub has_explorer: bool,
 }
 
 /// Settings that say which upstreams may be queried, and how they are reached.
@@ -243,7 +250,7 @@ mod tests {
     fn defaults_are_those_promised() {
         let expected = Settings {
             api_key: KeySource::Given(ApiKey::new("k").unwrap()),
-            require_api_key: false,
+            access: Access { requires_key: false, requires_name: false, has_explorer: true },
             reach: ReachSettings {
                 allow_upstream: "*".parse().unwrap(),
                 upstreams_file: None,
@@ -251,8 +258,6 @@ mod tests {
                 proxy: None,
                 aws: AwsEnvironment::default(),
             },
-            named_upstreams_only: false,
-            explorer: true,
             connection_lifetime: Duration::from_secs(300),
             port: 9900,
             listen: "::".parse().unwrap(),
@@ -279,8 +284,9 @@ mod tests {
     #[test]
     fn the_flag_of_a_switch_alone_means_true() {
         let check = |args: &[&str], expected: (bool, bool, bool)| {
-            let found = settings(&[&["--api-key", "k"], args].concat(), &[]);
-            assert_eq!((found.require_api_key, found.named_upstreams_only, found.explorer), expected, "{args:?}");
+            let Access { requires_key, requires_name, has_explorer } =
+                settings(&[&["--api-key", "k"], args].concat(), &[]).access;
+            assert_eq!((requires_key, requires_name, has_explorer), expected, "{args:?}");
         };
         check(&["--require-api-key"], (true, false, true));
         check(&["--require-api-key", "--explorer=false"], (true, false, false));
@@ -392,7 +398,7 @@ mod tests {
         let Ok(Command::Show(help)) = resolved(&["--help"], &[]) else { panic!("no help") };
         let unwrapped = help.split_whitespace().collect::<Vec<_>>().join(" ");
         for setting in TABLE {
-            let (flag, variable) = (setting.flag, setting.variable);
+            let (flag, variable) = (setting.flag, setting.variable());
             assert!(
                 help.contains(&format!("\n  --{flag}, {variable} (")) && unwrapped.contains(setting.help),
                 "{flag}: {help}"

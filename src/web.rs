@@ -3,8 +3,6 @@
 //! Owns the page, its style and its scripts, and the headers that confine them. The page uses only the Mirror API and
 //! `/explorer.json`.
 
-use serde::Serialize;
-
 const PAGE: &str = "text/html; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
@@ -41,18 +39,3 @@ pub(crate) const HEADERS: [(&str, &str); 5] = [
     // Programs get a plain text at the path of the page.
     ("Vary", "Accept"),
 ];
-
-/// What the page needs to know about its mirror.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Facts {
-    /// The version.
-    pub(crate) version: &'static str,
-    /// Whether requests to the Mirror API must carry the key.
-    pub(crate) requires_key: bool,
-    /// Whether Connection Details must name an upstream.
-    pub(crate) named_upstreams_only: bool,
-    /// The names of the named upstreams. Absent if the request lacks a required key.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) upstreams: Option<Vec<String>>,
-}

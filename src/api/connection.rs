@@ -5,16 +5,16 @@ use crate::api::query::{CheckedQuery, MirrorQuery, QueryContext};
 use crate::api::reply::json;
 use crate::error::Error;
 use crate::prometheus::TRIVIAL_QUERY;
-use crate::wire::request::TestConnectionRequest;
+use crate::wire::request::{self, TestConnectionRequest};
 use crate::wire::response::{ConnectionStatus, TestConnectionResponse};
 
 /// Checks a request for a connection test. [`failure`] makes the response if the request or the connection is bad.
 ///
 /// # Errors
-/// When the Connection Details are invalid.
-pub(super) fn check(directory: &Directory<'_>, request: &TestConnectionRequest) -> Result<CheckedQuery, Error> {
-    let datasource = Datasource::new(directory, &request.connection_details)?;
-    Ok((datasource, Box::new(ConnectionTest)))
+/// When the request is not valid.
+pub(super) fn check(directory: &Directory<'_>, body: &[u8]) -> Result<CheckedQuery, Error> {
+    let TestConnectionRequest { connection_details } = request::parsed(body).map_err(Error::BadRequest)?;
+    Ok((Datasource::new(directory, &connection_details)?, Box::new(ConnectionTest)))
 }
 
 /// A test whether a Prometheus responds to queries.

@@ -165,7 +165,6 @@ const GIVE_ADDRESS: &str = "give the host and port of Prometheus, such as \
 
 /// A fault of the form of Connection Details, in words.
 fn described(fault: &DetailsFault) -> String {
-    let names: Vec<&str> = FIELDS.iter().map(|(_, name)| *name).collect();
     match fault {
         DetailsFault::NotAnObject(kind) => {
             format!("connectionDetails must be an object, not {}: {GIVE_ADDRESS}", with_article(kind))
@@ -173,11 +172,11 @@ fn described(fault: &DetailsFault) -> String {
         DetailsFault::Twice(name) => format!("connectionDetails.{name} is given twice: remove one of the two"),
         DetailsFault::Unknown(name) => {
             let shown = name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
-            let near = name.as_ref().and_then(|name| nearest(name, names.iter().copied(), 1).first().copied());
+            let near = name.as_ref().and_then(|name| nearest(name, FIELDS, 1).first().copied());
             let meant = near.map(|near| format!("did you mean {near}? ")).unwrap_or_default();
             format!(
                 "connectionDetails has an unknown field{shown}: {meant}The fields are {}. Fields that begin with _ are ignored.",
-                names.join(", ")
+                FIELDS.join(", ")
             )
         }
     }
@@ -193,10 +192,8 @@ fn number(details: &ConnectionDetails, field: DetailsField, max: u64, unit: &str
         Scalar::Text(digits) if digits.trim().bytes().all(|byte| byte.is_ascii_digit()) => digits.trim().parse().ok(),
         _ => None,
     };
-    match number.filter(|number| (1..=max).contains(number)) {
-        Some(number) => Ok(Some(number)),
-        None => Err(invalid_value(field, &format!("must be a whole number from 1 to {max} ({unit})"), given)),
-    }
+    let allowed = number.filter(|number| (1..=max).contains(number)).map(Some);
+    allowed.ok_or_else(|| invalid_value(field, &format!("must be a whole number from 1 to {max} ({unit})"), given))
 }
 
 /// A text without blanks around it, which copying adds; `None` if it is absent or empty.
@@ -214,13 +211,10 @@ fn text(details: &ConnectionDetails, field: DetailsField) -> Result<Option<&str>
 /// One of two words, compared without case.
 fn word<T: Copy>(details: &ConnectionDetails, field: DetailsField, words: [(&str, T); 2]) -> Result<Option<T>, Error> {
     let [(first, _), (second, _)] = words;
-    match text(details, field)? {
-        None => Ok(None),
-        Some(given) => match words.iter().find(|(word, _)| word.eq_ignore_ascii_case(given)) {
-            Some((_, meaning)) => Ok(Some(*meaning)),
-            None => Err(invalid_field(field, &format!("must be \"{first}\" or \"{second}\""))),
-        },
-    }
+    let Some(given) = text(details, field)? else { return Ok(None) };
+    let found = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(given));
+    let meaning = found.map(|(_, meaning)| Some(*meaning));
+    meaning.ok_or_else(|| invalid_field(field, &format!("must be \"{first}\" or \"{second}\"")))
 }
 
 /// An error that says what a field must be, and what it is instead: a number, or the kind of a value.
@@ -235,7 +229,7 @@ fn invalid_value(field: DetailsField, expected: &str, given: &Scalar) -> Error {
 
 /// An error that says what a field must be.
 fn invalid_field(field: DetailsField, expected: &str) -> Error {
-    let name = FIELDS[field as usize].1;
+    let name = FIELDS[field as usize];
     invalid(format!("connectionDetails.{name} {expected}"))
 }
 
@@ -340,7 +334,7 @@ mod tests {
                 format!("field {name}: did you mean {near}? The fields")
             });
             assert!(error.contains(&meant) && !error.contains("hush"), "{error}");
-            assert!(FIELDS.iter().all(|(_, known)| error.contains(known)), "{error}");
+            assert!(FIELDS.iter().all(|known| error.contains(known)), "{error}");
         };
         check("requestTimeOut", Some("requestTimeout"));
         check("request_timeout", Some("requestTimeout"));

@@ -1,6 +1,5 @@
 //! Evaluates an expression at evenly spaced instants: makes the calls, and turns the values into points.
 
-use crate::api::points_result::PointsResult;
 use crate::api::query::is_refusal;
 use crate::api::query_fields::now_ms;
 use crate::compute::distinct::SeriesSeen;
@@ -8,7 +7,8 @@ use crate::compute::points::Points;
 use crate::compute::screen::{SampleKind, Screen};
 use crate::compute::steps::Steps;
 use crate::error::Error;
-use crate::model::query::{MetricQuery, NanInterpretation};
+use crate::model::aggregation::Aggregation;
+use crate::model::query::{MetricQuery, NanInterpretation, Source};
 use crate::model::sample::{Sample, SeriesSet};
 use crate::prometheus::{self, MAX_CALLS, Session};
 
@@ -21,29 +21,25 @@ const UNSETTLED_MS: i64 = 60_000;
 /// How far the upstream's clock may be ahead of the mirror's, in milliseconds.
 const CLOCK_SKEW_MS: i64 = 5_000;
 
-/// At which instants an expression is evaluated, and which points the values become.
+/// At which instants an expression is evaluated to get the points of a query.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct EvaluationPlan {
+pub(super) struct EvaluationPlan<'q> {
+    query: &'q MetricQuery,
     /// The instants; if there are buckets, the last milliseconds of the buckets.
-    pub(super) steps: Steps,
+    steps: Steps,
     /// How much later the expression is evaluated, in milliseconds. It has an `offset` of the same length.
-    pub(super) offset_ms: i64,
-    /// The length of the buckets in milliseconds; 1 for a raw query.
-    pub(super) bucket_ms: i64,
-    /// Whether a bucket without a value is 0.
-    pub(super) zero_fill: bool,
-    /// Whether the admin wrote the expression, and therefore has to change it if it has several results.
-    pub(super) is_from_admin: bool,
+    offset_ms: i64,
 }
 
-impl EvaluationPlan {
-    /// The same plan without the instants that cannot become points of a query.
-    pub(super) fn needed_for(self, query: &MetricQuery) -> EvaluationPlan {
-        if !self.zero_fill {
-            return self;
-        }
-        // Each instant is a point. One more than the limit shows whether points are left out.
-        EvaluationPlan { steps: self.steps.limited_to(query.limit.saturating_add(1), query.order), ..self }
+impl EvaluationPlan<'_> {
+    /// The plan for a query, without the instants that cannot become points of it.
+    pub(super) fn new(query: &MetricQuery, steps: Steps, offset_ms: i64) -> EvaluationPlan<'_> {
+        let steps = match query.aggregation {
+            // Each instant is a point. One more than the limit shows whether points are left out.
+            Some(Aggregation { zero_fill: true, .. }) => steps.limited_to(query.limit.saturating_add(1), query.order),
+            _ => steps,
+        };
+        EvaluationPlan { query, steps, offset_ms }
     }
 
     /// Checks that a session can make the calls of an evaluation after `before` other calls.
@@ -97,32 +93,34 @@ impl EvaluationPlan {
             samples = one.samples;
         }
         seen.at_most_one().map_err(|too_many| {
-            let error = if self.is_from_admin { Error::too_many_results } else { Error::too_many_series };
+            // The admin who wrote an expression has to change it.
+            let is_from_admin = matches!(self.query.source, Source::Expression(_));
+            let error = if is_from_admin { Error::too_many_results } else { Error::too_many_series };
             error(&too_many, promql, session.upstream())
         })?;
         Ok(samples)
     }
 }
 
-/// Evaluates an expression, and makes its values the points of a query. `nan` says what a NaN among the values becomes. If Prometheus
-/// refuses the expression, `instead` may return another one.
+/// Evaluates an expression, and makes its values the points of a plan's query. `nan` says what a NaN among the values becomes. If
+/// Prometheus refuses the expression, `instead` may return another one.
 ///
 /// # Errors
 /// When the query would make more calls than it may, a call fails, or the expression has several results.
 pub(super) fn evaluate(
     session: &mut Session<'_>,
-    plan: EvaluationPlan,
-    query: &MetricQuery,
+    plan: EvaluationPlan<'_>,
     nan: NanInterpretation,
     promql: &str,
     instead: impl FnOnce(&mut Session<'_>) -> Result<Option<String>, Error>,
-) -> Result<PointsResult, Error> {
-    let plan = plan.needed_for(query);
+) -> Result<Points, Error> {
     plan.must_fit(session, 0, promql)?;
-    let (mut seen, mut points) = (SeriesSeen::default(), Points::new(query.limit, query.order));
+    let MetricQuery { aggregation, limit, order, .. } = *plan.query;
+    let (bucket_ms, zero_fill) = aggregation.map_or((1, false), |buckets| (buckets.bucket_ms, buckets.zero_fill));
+    let (mut seen, mut points) = (SeriesSeen::default(), Points::new(limit, order));
     let mut screen = Screen::of(SampleKind::Gauge(nan));
     let (mut promql, mut instead) = (promql.to_owned(), Some(instead));
-    for chunk in plan.steps.chunks(points.order()) {
+    for chunk in plan.steps.chunks(order) {
         let series_set = match (plan.values_at(session, &promql, chunk), instead.take()) {
             (Err(refused), Some(instead)) if is_refusal(&refused) => match instead(session)? {
                 Some(other) => {
@@ -134,11 +132,13 @@ pub(super) fn evaluate(
             (other, _) => other?,
         };
         let samples = plan.only(session, &mut seen, series_set, &promql)?;
-        let added = points.add_evaluated(chunk, &samples, plan.bucket_ms, plan.zero_fill, &mut screen);
+        let added = points.add_evaluated(chunk, &samples, bucket_ms, zero_fill, &mut screen);
         added.map_err(|stray| Error::times_moved(stray, &promql, session.upstream()))?;
-        if points.is_partial() {
+        if points.is_partial {
             break;
         }
     }
-    Ok(PointsResult { points, dropped: screen.dropped(), has_series: !seen.is_empty() })
+    points.dropped.add(screen.dropped());
+    points.has_series = !seen.is_empty();
+    Ok(points)
 }

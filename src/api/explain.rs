@@ -3,7 +3,7 @@
 use crate::api::equivalent_promql::{equivalent, graph};
 use crate::compute::origins::{Increment, OriginSeries, PointOrigin};
 use crate::compute::points::Points;
-use crate::compute::screen::{Dropped, SampleKind};
+use crate::compute::screen::SampleKind;
 use crate::compute::subquery::EXPRESSION_INTERVAL_MS;
 use crate::metrics::SampleSource;
 use crate::model::aggregation::{Aggregation, AggregationMethod};
@@ -23,34 +23,15 @@ const MAX_POINTS: usize = 20;
 const MAX_LISTED_OF_POINT: usize = 1_000;
 const MAX_LISTED: usize = 20_000;
 
-/// How the points of a response were computed.
-#[derive(Debug)]
-pub(super) struct PointsExplanation {
-    rule: String,
-    points: ExplainedPoints,
-    notes: Vec<String>,
-}
-
-/// The explanation of a query that was run, whether it succeeded or not. `points` is there if a query for points succeeded.
-pub(super) fn explanation(session: &Session<'_>, points: Option<PointsExplanation>) -> Explanation {
-    let recording = session.recording();
-    let calls = recording.map(|recording| recording.calls.iter().map(call_made).collect()).unwrap_or_default();
-    let mut explanation = Explanation {
+/// The explanation of a query that was run, whether it succeeded or not. `of_points` is there if a query for points succeeded.
+pub(super) fn explanation(session: &Session<'_>, of_points: Option<Explanation>) -> Explanation {
+    let calls = session.recording().map(|recording| recording.calls.iter().map(call_made).collect());
+    Explanation {
         upstream: Some(session.upstream().name().to_owned()),
         replica: session.upstream().replica().map(str::to_owned),
-        calls,
-        ..Explanation::default()
-    };
-    if let Some(PointsExplanation { rule, points, notes }) = points {
-        explanation.source = Some(match recording.and_then(|recording| recording.source) {
-            Some(SampleSource::RemoteRead) => "remote read",
-            Some(SampleSource::RangeSelector) => "range selector",
-            // Expressions, and queries of too many samples, are evaluated by PromQL.
-            Some(SampleSource::PromQl) | None => "PromQL",
-        });
-        (explanation.rule, explanation.points, explanation.notes) = (Some(rule), Some(points), notes);
+        calls: calls.unwrap_or_default(),
+        ..of_points.unwrap_or_default()
     }
-    explanation
 }
 
 fn call_made(call: &CallRecord) -> CallMade {
@@ -69,15 +50,14 @@ fn call_made(call: &CallRecord) -> CallMade {
     }
 }
 
-/// What points are made of, if the session recorded it.
+/// What points are made of and how, if the session recorded it.
 pub(super) fn points_explanation(
     session: &Session<'_>,
     query: &MetricQuery,
     nan: NanInterpretation,
     interval_ms: Option<i64>,
     points: &Points,
-    dropped: Dropped,
-) -> Option<PointsExplanation> {
+) -> Option<Explanation> {
     let recording = session.recording()?;
     let kind = match query.source {
         Source::Gauge(_) => Some(SampleKind::Gauge(nan)),
@@ -104,17 +84,24 @@ pub(super) fn points_explanation(
         (None, None) => None,
     };
     let equivalent_promql = equivalent(query, nan, interval_ms, spacing_ms);
+    let source = match recording.source {
+        Some(SampleSource::RemoteRead) => "remote read",
+        Some(SampleSource::RangeSelector) => "range selector",
+        // Expressions, and queries of too many samples, are evaluated by PromQL.
+        Some(SampleSource::PromQl) | None => "PromQL",
+    };
     let points = ExplainedPoints {
         series_total: read.map(|read| read.series_total),
         samples_total: read.map(|read| read.samples_total),
         series: origins.as_ref().map(Origins::described).unwrap_or_default(),
-        left_out: LeftOut { nan: dropped.nan, infinite: dropped.infinite },
+        left_out: LeftOut { nan: points.dropped.nan, infinite: points.dropped.infinite },
         scrape_interval,
         points: explained_points(query, points, origins.as_ref()),
         graph: graph(session, &equivalent_promql, query.range),
         equivalent_promql,
     };
-    Some(PointsExplanation { rule: rule(query, is_promql, interval_ms), points, notes })
+    let rule = Some(rule(query, is_promql, interval_ms));
+    Some(Explanation { source: Some(source), rule, points: Some(points), notes, ..Explanation::default() })
 }
 
 /// The series that were read, from which points are explained.

@@ -1,8 +1,8 @@
 //! `~`: an expression that an admin wrote, which Prometheus evaluates.
 
 use crate::api::evaluation::{EvaluationPlan, evaluate};
-use crate::api::points_result::PointsResult;
 use crate::api::probe;
+use crate::compute::points::Points;
 use crate::compute::steps::Steps;
 use crate::compute::subquery::{EXPRESSION_INTERVAL_MS, RangeBounds, Subquery};
 use crate::compute::{at_modifier, promql};
@@ -21,23 +21,21 @@ pub(super) fn points(
     query: &MetricQuery,
     nan: NanInterpretation,
     interval_ms: Option<i64>,
-) -> Result<PointsResult, Error> {
+) -> Result<Points, Error> {
     // A query can make several calls, each with its own start and end.
     let expression = at_modifier::with_times(expression, query.range);
     let Some(aggregation) = query.aggregation else {
         let steps = Steps::of_range(query.range, interval_ms.unwrap_or(EXPRESSION_INTERVAL_MS));
-        let plan = EvaluationPlan { steps, offset_ms: 0, bucket_ms: 1, zero_fill: false, is_from_admin: true };
-        return evaluate(session, plan, query, nan, &expression, |_| Ok(None));
+        return evaluate(session, EvaluationPlan::new(query, steps, 0), nan, &expression, |_| Ok(None));
     };
-    let Aggregation { method, bucket_ms, zero_fill } = aggregation;
-    let steps = Steps::of_buckets(query.range, bucket_ms);
-    let plan = EvaluationPlan { steps, offset_ms: 0, bucket_ms, zero_fill, is_from_admin: true };
+    let Aggregation { method, bucket_ms, .. } = aggregation;
+    let plan = EvaluationPlan::new(query, Steps::of_buckets(query.range, bucket_ms), 0);
     let in_buckets = |bounds: RangeBounds, expression: &str| {
         promql::in_bucket(expression, nan, method, Subquery::of(bucket_ms, interval_ms, bounds))
     };
     let depends_on_bounds = Subquery::depends_on_bounds(bucket_ms, interval_ms, query.range.start);
     // Before the first call, so that an expensive query fails at once.
-    plan.needed_for(query).must_fit(session, u32::from(depends_on_bounds), &expression)?;
+    plan.must_fit(session, u32::from(depends_on_bounds), &expression)?;
     let bounds = if depends_on_bounds {
         probe::range_bounds(session, &in_buckets(RangeBounds::LeftOpen, &expression))?
     } else {
@@ -46,19 +44,19 @@ pub(super) fn points(
     let promql = in_buckets(bounds, &expression);
     // PromQL has left out each NaN or counted it as 0, so NaN is not the value of a bucket.
     let left_out = NanInterpretation::None;
-    let result = evaluate(session, plan, query, left_out, &promql, |session| {
+    let points = evaluate(session, plan, left_out, &promql, |session| {
         // Some engines refuse a subquery of a scalar.
         let is_scalar = matches!(session.instant(&expression, Some(query.range.end)), Ok((ResultType::Scalar, _)));
         Ok(is_scalar.then(|| in_buckets(bounds, &promql::as_vector(&expression))))
     })?;
     // A comparison silently leaves out native histograms.
-    if !result.has_series {
+    if !points.has_series {
         let newest = promql::newest_in_bucket(&expression, Subquery::of(bucket_ms, interval_ms, bounds));
         // This is an extra query: if it fails, the original one still succeeds.
-        let result = evaluate(session, plan, query, left_out, &newest, |_| Ok(None));
+        let result = evaluate(session, plan, left_out, &newest, |_| Ok(None));
         if let Err(native_histogram @ Error::UnsupportedFieldType { .. }) = result {
             return Err(native_histogram);
         }
     }
-    Ok(result)
+    Ok(points)
 }

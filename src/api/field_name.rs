@@ -1,35 +1,31 @@
 //! Field names: the keys that say what to fetch, and the names of labels.
 
-use crate::api::datasource::{Datasource, Directory};
-use crate::api::query::{CheckedQuery, MirrorQuery, QueryContext};
+use crate::api::query::{MirrorQuery, QueryContext};
 use crate::api::query_fields::{not_negative, time_range};
 use crate::api::reply::json;
 use crate::api::{condition, existence};
 use crate::compute::matchers::{self, METRIC_NAME};
 use crate::error::Error;
 use crate::model::time::TimeRange;
-use crate::wire::request::{FieldNamesQuery, QueryRequest};
+use crate::wire::request::FieldNamesQuery;
 use crate::wire::response::{FieldDescriptor, FieldNamesResponse};
 
-/// Checks a request for field names. The response lists `__counter__`, `__gauge__` and `~`, and then the labels of the series that
+/// Checks a query for field names. The response lists `__counter__`, `__gauge__` and `~`, and then the labels of the series that
 /// match the conditions.
 ///
 /// # Errors
-/// When the request is not valid.
-pub(super) fn check(directory: &Directory<'_>, request: &QueryRequest<FieldNamesQuery>) -> Result<CheckedQuery, Error> {
-    let datasource = Datasource::new(directory, &request.connection_details)?;
-    let query = &request.query;
+/// When the query is not valid.
+pub(super) fn check(query: &FieldNamesQuery) -> Result<NamesQuery, Error> {
     let matchers = condition::matchers(&query.conditions, None)?;
-    let names = NamesQuery {
+    Ok(NamesQuery {
         selector: matchers::match_selector(&matchers, None),
         range: time_range(query.start_time, query.end_time)?,
         limit: not_negative(query.limit, "limit")?,
-    };
-    Ok((datasource, Box::new(names)))
+    })
 }
 
 /// A query for field names.
-struct NamesQuery {
+pub(super) struct NamesQuery {
     selector: Option<String>,
     range: TimeRange,
     limit: Option<usize>,

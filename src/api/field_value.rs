@@ -1,7 +1,6 @@
 //! Field values: the values of a label, or the names of counters or gauges.
 
-use crate::api::datasource::{Datasource, Directory};
-use crate::api::query::{CheckedQuery, MirrorQuery, QueryContext};
+use crate::api::query::{MirrorQuery, QueryContext};
 use crate::api::query_fields::{not_negative, time_range};
 use crate::api::reply::json;
 use crate::api::{condition, existence};
@@ -9,42 +8,36 @@ use crate::compute::matchers::{self, METRIC_NAME};
 use crate::compute::metric_kind::{self, MetricKind};
 use crate::error::Error;
 use crate::log;
-use crate::model::invalid_query::InvalidQuery;
 use crate::model::metric_type::Metadata;
 use crate::model::query::Matcher;
 use crate::model::texts::Texts;
 use crate::model::time::TimeRange;
 use crate::prometheus::Session;
-use crate::wire::request::{FieldValuesQuery, QueryRequest};
+use crate::wire::request::FieldValuesQuery;
 use crate::wire::response::{CompleteValue, FieldValuesResponse};
 
-/// Checks a request for the values of a field, of series that match the conditions on other fields.
+/// Checks a query for the values of a field, of series that match the conditions on other fields.
 ///
 /// # Errors
-/// When the request is not valid.
-pub(super) fn check(
-    directory: &Directory<'_>,
-    request: &QueryRequest<FieldValuesQuery>,
-) -> Result<CheckedQuery, Error> {
-    let datasource = Datasource::new(directory, &request.connection_details)?;
-    let query = &request.query;
+/// When the query is not valid.
+pub(super) fn check(query: &FieldValuesQuery) -> Result<ValuesQuery, Error> {
     let field: &str = &query.field.field_name;
     if field.is_empty() {
-        return Err(InvalidQuery::NoField.into());
+        let details = "field.fieldName is empty: name the field whose values you query".to_owned();
+        return Err(Error::invalid_query("invalid_query", details));
     }
-    let values = ValuesQuery {
+    Ok(ValuesQuery {
         field: field.to_owned(),
         matchers: condition::matchers(&query.conditions, Some(field))?,
         prefix: condition::bounded_prefix(query.field_value_prefix.as_deref().unwrap_or_default())?.to_owned(),
         range: time_range(query.start_time, query.end_time)?,
         offset: not_negative(query.offset, "offset")?.unwrap_or(0),
         limit: not_negative(query.limit, "limit")?,
-    };
-    Ok((datasource, Box::new(values)))
+    })
 }
 
 /// A query for values of a field.
-struct ValuesQuery {
+pub(super) struct ValuesQuery {
     field: String,
     matchers: Vec<Matcher>,
     prefix: String,

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::api::datasource::{Datasource, Directory};
 use crate::api::explain;
 use crate::api::method::{MethodRequest, PreparedQuery};
@@ -20,19 +22,8 @@ use crate::memory::MemoryBudget;
 use crate::metrics::{Metrics, SharedPage};
 use crate::model::trace::Trace;
 use crate::prometheus::{Client, Deadline, Queued};
-use crate::web;
+use crate::settings::Access;
 use crate::wire::explanation;
-
-/// What clients may do.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Access {
-    /// Whether requests to the Mirror API must carry the key.
-    pub requires_key: bool,
-    /// Whether Connection Details must name an upstream, and give no address.
-    pub requires_name: bool,
-    /// Whether the explorer is served.
-    pub has_explorer: bool,
-}
 
 /// What all requests share: the key, the client, the memory, the metrics, and whether the mirror is shutting down.
 #[derive(Debug)]
@@ -132,11 +123,11 @@ impl Gateway {
         let Some(route) = Route::find(&path, self.access.has_explorer, head.prefers_html()) else {
             return Routed::Reply(Reply::of_error(OTHER, &Error::NoSuchPath(path.into_owned())));
         };
-        let &Route { name, allow, target, .. } = route;
-        if !route.allows(head.verb) {
+        let (name, allow) = (route.name, route.allow());
+        if !allow.split(", ").any(|allowed| allowed == head.verb) {
             return Routed::Reply(Reply::of_error(name, &Error::VerbNotAllowed(allow)));
         }
-        match target {
+        match route.target {
             RouteTarget::Method(_) if self.refuses_requests.load(Ordering::SeqCst) => {
                 Routed::Reply(Reply::of_error(name, &Error::ShuttingDown))
             }
@@ -160,10 +151,7 @@ impl Gateway {
             PageContent::Readiness if self.is_unready() => return Reply::of_error(route_name, &Error::ShuttingDown),
             PageContent::Readiness => OK.to_owned(),
             PageContent::Metrics => self.metrics_page(),
-            PageContent::ExplorerFacts => match self.explorer_facts(is_trusted) {
-                Ok(facts) => facts,
-                Err(error) => return Reply::of_error(route_name, &error),
-            },
+            PageContent::ExplorerFacts => self.explorer_facts(is_trusted),
         };
         let mut reply = Reply::new(route_name, 200, content_type, text.into_bytes());
         reply.headers.extend(headers.iter().map(|&(name, value)| (name, value.to_owned())));
@@ -190,7 +178,8 @@ impl Gateway {
 
     /// Runs a query on the calling thread. `queued` says how long it waited for a worker.
     pub fn perform(&self, prepared: PreparedQuery, queued: Option<Queued>, trace: Arc<Trace>) -> Reply {
-        let PreparedQuery { request, datasource: Datasource { upstream, partial, .. }, query, deadline, .. } = prepared;
+        let PreparedQuery { request, datasource, query, deadline, .. } = prepared;
+        let Datasource { upstream, nan, scrape_interval_ms: interval_ms, partial, .. } = datasource;
         let memory = self.memory.query(deadline.instant());
         // The current replica may have changed while the query waited.
         let upstream = upstream.at_current_replica();
@@ -201,7 +190,7 @@ impl Gateway {
         if request.explains {
             session.record(query.order());
         }
-        let mut context = QueryContext { session, metrics: &self.metrics, explained: None };
+        let mut context = QueryContext { session, metrics: &self.metrics, nan, interval_ms, explained: None };
         let body = catch_unwind(AssertUnwindSafe(|| context.run(&*query))).unwrap_or(Err(Error::Internal));
         let QueryContext { session, explained, .. } = context;
         let explanation = request.explains.then(|| explain::explanation(&session, explained));
@@ -236,9 +225,6 @@ impl Gateway {
     /// Counts a reply that was written `took` after the turn of its request began.
     pub fn count(&self, route_name: &'static str, status: u16, note: &Note, took: Duration) {
         self.metrics.count_reply(route_name, status, took);
-        if let Some(reason) = note.rejection {
-            self.metrics.count_rejection(reason);
-        }
         if let Some(failure) = &note.failure {
             self.metrics.count_error(failure.code);
         }
@@ -253,15 +239,18 @@ impl Gateway {
         page.to_string()
     }
 
-    /// The facts that the explorer needs. If requests must carry the key, only those with the key get the names of the upstreams.
-    fn explorer_facts(&self, is_trusted: bool) -> Result<String, Error> {
-        let facts = web::Facts {
-            version: env!("CARGO_PKG_VERSION"),
-            requires_key: self.access.requires_key,
-            named_upstreams_only: self.access.requires_name,
-            upstreams: is_trusted.then(|| self.client.names()),
-        };
-        serde_json::to_string(&facts).map_err(|_| Error::Internal)
+    /// What the explorer needs to know about its mirror. If requests must carry the key, only those with the key get the names of the
+    /// upstreams.
+    fn explorer_facts(&self, is_trusted: bool) -> String {
+        let mut facts = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "requiresKey": self.access.requires_key,
+            "namedUpstreamsOnly": self.access.requires_name,
+        });
+        if is_trusted {
+            facts["upstreams"] = json!(self.client.names());
+        }
+        facts.to_string()
     }
 }
 

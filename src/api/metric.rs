@@ -1,58 +1,54 @@
 //! Metric values: raw samples, or buckets.
 
 use crate::api::datasource::{Datasource, Directory};
-use crate::api::points_result::PointsResult;
-use crate::api::query::{CheckedQuery, MirrorQuery, QueryContext};
+use crate::api::query::{MirrorQuery, QueryContext, checked};
 use crate::api::query_fields::{not_negative, time_range};
 use crate::api::{condition, explain, expression, samples};
 use crate::compute::matchers;
 use crate::compute::points::Points;
-use crate::compute::screen::{Dropped, SampleKind};
+use crate::compute::screen::SampleKind;
 use crate::error::Error;
 use crate::log;
 use crate::model::aggregation::Aggregation;
-use crate::model::query::{MAX_POINTS, MetricQuery, NanInterpretation, Order, Source};
+use crate::model::query::{MAX_POINTS, MetricQuery, Order, Source};
 use crate::wire::metrics_response::{body_bytes, metrics_response};
-use crate::wire::request::{self, MetricsQuery, QueryRequest};
+use crate::wire::request::MetricsQuery;
 
-/// Checks a request for points.
+/// Checks a query for points.
 ///
 /// # Errors
-/// When the request is not valid.
-pub(super) fn check(directory: &Directory<'_>, request: &QueryRequest<MetricsQuery>) -> Result<CheckedQuery, Error> {
-    let (datasource, query) = datasource_and_query(directory, request)?;
-    let (nan, interval_ms) = (datasource.nan, datasource.scrape_interval_ms);
-    Ok((datasource, Box::new(PointsQuery { query, nan, interval_ms })))
+/// When the query is not valid.
+pub(super) fn check(query: &MetricsQuery) -> Result<MetricQuery, Error> {
+    let aggregation = query.aggregation.as_ref().map(|sent| Aggregation::new(&sent.method, sent.bucket_size_millis));
+    Ok(MetricQuery {
+        source: condition::source(&query.conditions)?,
+        range: time_range(query.start_time, query.end_time)?,
+        aggregation: aggregation.transpose().map_err(|details| Error::invalid_query("invalid_aggregation", details))?,
+        limit: not_negative(query.limit, "limit")?.unwrap_or(MAX_POINTS).min(MAX_POINTS),
+        order: if query.latest_first == Some(true) { Order::NewestFirst } else { Order::OldestFirst },
+    })
 }
 
-/// A query for points.
-struct PointsQuery {
-    query: MetricQuery,
-    nan: NanInterpretation,
-    interval_ms: Option<i64>,
-}
-
-impl MirrorQuery for PointsQuery {
+impl MirrorQuery for MetricQuery {
     fn promql(&self) -> Option<String> {
-        Some(match &self.query.source {
+        Some(match &self.source {
             Source::Gauge(of) | Source::Counter(of) => matchers::selector(of),
             Source::Expression(text) => text.clone(),
         })
     }
 
     fn order(&self) -> Order {
-        self.query.order
+        self.order
     }
 
     fn run(&self, context: &mut QueryContext<'_>) -> Result<Vec<u8>, Error> {
-        let QueryContext { session, metrics, explained } = context;
-        let PointsQuery { query, nan, interval_ms } = self;
-        let PointsResult { points, dropped, .. } = match &query.source {
-            Source::Gauge(of) => samples::points(session, of, SampleKind::Gauge(*nan), query),
-            Source::Counter(of) => samples::points(session, of, SampleKind::Counter(*interval_ms), query),
-            Source::Expression(text) => expression::points(session, text, query, *nan, *interval_ms),
+        let QueryContext { session, metrics, nan, interval_ms, explained } = context;
+        let points = match &self.source {
+            Source::Gauge(of) => samples::points(session, of, SampleKind::Gauge(*nan), self),
+            Source::Counter(of) => samples::points(session, of, SampleKind::Counter(*interval_ms), self),
+            Source::Expression(text) => expression::points(session, text, self, *nan, *interval_ms),
         }?;
-        let dropped = Dropped { infinite: dropped.infinite + points.overflows(), ..dropped };
+        let dropped = points.dropped;
         if dropped.nan + dropped.infinite > 0 {
             log::info(|| {
                 log::Line::new("samples dropped")
@@ -61,11 +57,11 @@ impl MirrorQuery for PointsQuery {
                     .text("promql", session.last_query().unwrap_or_default())
             });
         }
-        *explained = explain::points_explanation(session, query, *nan, *interval_ms, &points, dropped);
+        *explained = explain::points_explanation(session, self, *nan, *interval_ms, &points);
         metrics.count_points(points.count() as u64, dropped.nan, dropped.infinite);
-        let bytes = points.kept_bytes() + body_bytes(points.count(), query.aggregation.is_some());
+        let bytes = points.kept_bytes() + body_bytes(points.count(), self.aggregation.is_some());
         session.hold(bytes)?;
-        Ok(body(points, query.aggregation))
+        Ok(body(points, self.aggregation))
     }
 }
 
@@ -74,33 +70,12 @@ impl MirrorQuery for PointsQuery {
 /// # Errors
 /// When the request is not valid.
 pub fn metric_query(body: &[u8]) -> Result<(Datasource, MetricQuery), Error> {
-    datasource_and_query(&Directory::default(), &request::parsed(body).map_err(Error::BadRequest)?)
-}
-
-/// The datasource and the query of a request.
-///
-/// # Errors
-/// When the request is not valid.
-fn datasource_and_query(
-    directory: &Directory<'_>,
-    request: &QueryRequest<MetricsQuery>,
-) -> Result<(Datasource, MetricQuery), Error> {
-    let datasource = Datasource::new(directory, &request.connection_details)?;
-    let query = &request.query;
-    let aggregation = query.aggregation.as_ref().map(|sent| Aggregation::new(&sent.method, sent.bucket_size_millis.0));
-    let query = MetricQuery {
-        source: condition::source(&query.conditions)?,
-        range: time_range(query.start_time, query.end_time)?,
-        aggregation: aggregation.transpose()?,
-        limit: not_negative(query.limit, "limit")?.unwrap_or(MAX_POINTS).min(MAX_POINTS),
-        order: if query.latest_first == Some(true) { Order::NewestFirst } else { Order::OldestFirst },
-    };
-    Ok((datasource, query))
+    checked(&Directory::default(), body, check)
 }
 
 /// The body of a response with points.
 pub fn body(points: Points, aggregation: Option<Aggregation>) -> Vec<u8> {
-    let is_partial = points.is_partial();
+    let is_partial = points.is_partial;
     let points = points.into_list().into_iter().map(|point| (point.value, point.at));
     metrics_response(points, aggregation.map(|aggregation| aggregation.bucket_ms), is_partial)
 }
@@ -110,7 +85,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::wire::request::parsed;
 
     #[test]
     fn a_query_has_a_million_points_at_most_and_the_oldest_first() {
@@ -118,8 +92,8 @@ mod tests {
             let conditions = json!([{"key": "__gauge__", "value": {"value": "m"}}]);
             let query = json!({"conditions": conditions, "limit": limit, "latestFirst": latest_first});
             let details = json!({"host": "p", "port": 9090});
-            let request = parsed(json!({"connectionDetails": details, "query": query}).to_string().as_bytes()).unwrap();
-            let (_, query) = datasource_and_query(&Directory::default(), &request).unwrap();
+            let body = json!({"connectionDetails": details, "query": query}).to_string();
+            let (_, query) = metric_query(body.as_bytes()).unwrap();
             assert_eq!((query.limit, query.order), expected);
         };
         check(json!(null), json!(null), (1_000_000, Order::OldestFirst));

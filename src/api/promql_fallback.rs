@@ -3,12 +3,12 @@
 use std::ops::ControlFlow;
 
 use crate::api::evaluation::{EvaluationPlan, evaluate};
-use crate::api::points_result::PointsResult;
 use crate::api::probe;
 use crate::api::query_fields::now_ms;
 use crate::api::sample_reading::read;
 use crate::compute::aggregate::MAX_KEPT_SAMPLES;
 use crate::compute::matchers;
+use crate::compute::points::Points;
 use crate::compute::promql::{self, RATE_INTERVALS, UNKNOWN_SPACING_MS};
 use crate::compute::screen::SampleKind;
 use crate::compute::spacing;
@@ -34,15 +34,15 @@ pub(super) fn points(
     kind: SampleKind,
     aggregation: Aggregation,
     query: &MetricQuery,
-) -> Result<PointsResult, Error> {
-    let Aggregation { bucket_ms, zero_fill, method } = aggregation;
+) -> Result<Points, Error> {
+    let Aggregation { bucket_ms, method, .. } = aggregation;
     let steps = Steps::of_buckets(query.range, bucket_ms);
     // Evaluated at multiples of the step, so that query frontends that align to the step move nothing.
     let offset_ms = (-steps.first).rem_euclid(bucket_ms);
-    let plan = EvaluationPlan { steps, offset_ms, bucket_ms, zero_fill, is_from_admin: false };
+    let plan = EvaluationPlan::new(query, steps, offset_ms);
     let selector = matchers::selector(of);
     // One call more, for the probe.
-    plan.needed_for(query).must_fit(session, 1, &selector)?;
+    plan.must_fit(session, 1, &selector)?;
     let bounds = probe::range_bounds(session, &selector)?;
     let length_ms = Subquery::of(bucket_ms, None, bounds).length_ms;
     session.answer_by_promql();
@@ -64,7 +64,7 @@ pub(super) fn points(
     };
     // PromQL has computed these values from NaN samples, too. One that is not finite must not become 0, whatever
     // `nan_interpretation` says.
-    evaluate(session, plan, query, NanInterpretation::None, &promql, |_| Ok(None))
+    evaluate(session, plan, NanInterpretation::None, &promql, |_| Ok(None))
 }
 
 /// Checks that there is at most one gauge, because PromQL has no percentile of the samples of several series.

@@ -1,11 +1,14 @@
 //! A checked query, and how it is run on a worker.
 
-use crate::api::datasource::Datasource;
-use crate::api::explain::PointsExplanation;
+use serde::de::DeserializeOwned;
+
+use crate::api::datasource::{Datasource, Directory};
 use crate::error::Error;
 use crate::metrics::Metrics;
-use crate::model::query::Order;
+use crate::model::query::{NanInterpretation, Order};
 use crate::prometheus::{self, ErrorKind, Session};
+use crate::wire::explanation::Explanation;
+use crate::wire::request::{self, QueryRequest};
 
 /// The query of a valid request, by its Mirror API method.
 pub(super) trait MirrorQuery: Send {
@@ -37,13 +40,31 @@ pub(super) fn is_refusal(error: &prometheus::Error) -> bool {
 /// The datasource and the query of a valid request.
 pub(super) type CheckedQuery = (Datasource, Box<dyn MirrorQuery>);
 
+/// The datasource and the query of a request's body. `check` makes the query of what was sent.
+///
+/// # Errors
+/// When the request is not valid.
+pub(super) fn checked<S: DeserializeOwned, Q>(
+    directory: &Directory<'_>,
+    body: &[u8],
+    check: impl FnOnce(&S) -> Result<Q, Error>,
+) -> Result<(Datasource, Q), Error> {
+    let QueryRequest { connection_details, query } = request::parsed(body).map_err(Error::BadRequest)?;
+    let datasource = Datasource::new(directory, &connection_details)?;
+    Ok((datasource, check(&query)?))
+}
+
 /// What a query needs to run.
 #[derive(Debug)]
 pub(super) struct QueryContext<'g> {
     pub(super) session: Session<'g>,
     pub(super) metrics: &'g Metrics,
+    /// What a NaN sample becomes.
+    pub(super) nan: NanInterpretation,
+    /// How often metrics are scraped, in milliseconds; measured if not given.
+    pub(super) interval_ms: Option<i64>,
     /// How the points were computed, if the request wants an explanation.
-    pub(super) explained: Option<PointsExplanation>,
+    pub(super) explained: Option<Explanation>,
 }
 
 impl QueryContext<'_> {

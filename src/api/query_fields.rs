@@ -3,9 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::Error;
-use crate::model::invalid_query::InvalidQuery;
 use crate::model::time::TimeRange;
-use crate::wire::request::Integer;
 
 /// The time now, in milliseconds since the epoch.
 pub fn now_ms() -> i64 {
@@ -13,14 +11,18 @@ pub fn now_ms() -> i64 {
 }
 
 /// The time range of a request. A start that is 0 or absent means the epoch; an end that is 0 or absent means now.
-pub(super) fn time_range(start: Option<Integer>, end: Option<Integer>) -> Result<TimeRange, Error> {
-    let start = start.map_or(0, |start| start.0);
-    let end = end.map(|end| end.0).filter(|&end| end != 0).unwrap_or_else(|| now_ms().max(start));
-    Ok(TimeRange::new(start, end)?)
+pub(super) fn time_range(start: Option<i64>, end: Option<i64>) -> Result<TimeRange, Error> {
+    let start = start.unwrap_or(0);
+    let end = end.filter(|&end| end != 0).unwrap_or_else(|| now_ms().max(start));
+    TimeRange::new(start, end).map_err(|details| Error::invalid_query("invalid_time_range", details))
 }
 
 /// A count. The error names its field.
-pub(super) fn not_negative(number: Option<Integer>, field: &'static str) -> Result<Option<usize>, Error> {
-    let checked = |Integer(value): Integer| usize::try_from(value).map_err(|_| InvalidQuery::Negative { field, value });
-    Ok(number.map(checked).transpose()?)
+pub(super) fn not_negative(number: Option<i64>, field: &'static str) -> Result<Option<usize>, Error> {
+    let checked = |value: i64| {
+        let negative =
+            |_| Error::invalid_query("invalid_query", format!("{field} must not be negative, but is {value}"));
+        usize::try_from(value).map_err(negative)
+    };
+    number.map(checked).transpose()
 }

@@ -59,7 +59,6 @@ impl Reply {
     /// A reply whose status and body report an error.
     pub(super) fn of_error(route_name: &'static str, error: &Error) -> Reply {
         let mut reply = Reply::failure(route_name, error.status(), json(&error.body()).unwrap_or_default(), error);
-        reply.note.rejection = error.rejection();
         match error {
             Error::VerbNotAllowed(allow) => reply.headers.push(("Allow", (*allow).to_owned())),
             Error::Overloaded(_) | Error::TooManyBodies | Error::NoRoom | Error::ShuttingDown => {
@@ -105,8 +104,6 @@ pub struct Note {
     pub(super) calls: Option<Box<CallSummary>>,
     /// The error that the reply reports.
     pub(super) failure: Option<Failure>,
-    /// The code of a request that was refused as HTTP; see [`Error::rejection`].
-    pub(super) rejection: Option<&'static str>,
 }
 
 /// The error that a reply reports, for the log and the metrics.

@@ -1,23 +1,19 @@
 //! The route table: the paths, and what is at each of them.
 
-use serde::de::DeserializeOwned;
-
+use crate::api::datasource::Datasource;
 use crate::api::method::ApiMethod;
+use crate::api::query::{CheckedQuery, MirrorQuery, checked};
 use crate::api::reply::JSON;
 use crate::api::{connection, field_name, field_value, metric};
-use crate::error::Error;
 use crate::metrics;
 use crate::web;
-use crate::wire::request;
 
-/// A path, the verbs that it accepts, and what is there. A path that accepts `GET` accepts `HEAD`, too.
+/// A path, and what is there.
 #[derive(Clone, Copy)]
 pub(super) struct Route {
     /// Its name in the metrics.
     pub(super) name: &'static str,
     path: &'static str,
-    /// The verbs, in the form of the header `Allow`.
-    pub(super) allow: &'static str,
     pub(super) target: RouteTarget,
 }
 
@@ -54,34 +50,33 @@ pub(super) enum PageContent {
 
 impl Route {
     const fn api(name: &'static str, path: &'static str, api_method: ApiMethod) -> Route {
-        Route { name, path, allow: "POST", target: RouteTarget::Method(api_method) }
+        Route { name, path, target: RouteTarget::Method(api_method) }
     }
 
     const fn page(name: &'static str, path: &'static str, content_type: &'static str, content: PageContent) -> Route {
-        Route {
-            name,
-            path,
-            allow: "GET, HEAD",
-            target: RouteTarget::Page(Page { content_type, headers: &[], content }),
-        }
+        Route { name, path, target: RouteTarget::Page(Page { content_type, headers: &[], content }) }
     }
 
     /// A page of the explorer.
     const fn explorer(path: &'static str, content_type: &'static str, content: PageContent) -> Route {
         let page = Page { content_type, headers: &web::HEADERS, content };
-        Route { name: "explorer", path, allow: "GET, HEAD", target: RouteTarget::Page(page) }
+        Route { name: "explorer", path, target: RouteTarget::Page(page) }
     }
 
     /// The route of a path, if there is one. The explorer's page has the same path as the text about the mirror.
-    pub(super) fn find(path: &str, has_explorer: bool, prefers_html: bool) -> Option<&'static Route> {
-        let explorer = EXPLORER.iter().chain(&PARTS).filter(|_| has_explorer);
+    pub(super) fn find(path: &str, has_explorer: bool, prefers_html: bool) -> Option<Route> {
+        let part = |&(path, content_type, text)| Route::explorer(path, content_type, PageContent::Fixed(text));
+        let explorer = EXPLORER.iter().copied().chain(web::PARTS.iter().map(part)).filter(|_| has_explorer);
         let explorer = explorer.filter(|route| route.path != ABOUT || prefers_html);
-        explorer.chain(&ROUTES).find(|route| route.path == path)
+        explorer.chain(ROUTES.iter().copied()).find(|route| route.path == path)
     }
 
-    /// Whether it accepts a verb.
-    pub(super) fn allows(&self, verb: &str) -> bool {
-        self.allow.split(", ").any(|allowed| allowed == verb)
+    /// The verbs that it accepts, in the form of the header `Allow`. A path that accepts `GET` accepts `HEAD`, too.
+    pub(super) fn allow(&self) -> &'static str {
+        match self.target {
+            RouteTarget::Method(_) => "POST",
+            RouteTarget::Page(_) => "GET, HEAD",
+        }
     }
 }
 
@@ -103,22 +98,24 @@ const ABOUT_TEXT: &str = concat!(
 );
 
 /// The connection test.
-const CONNECTION: ApiMethod = ApiMethod {
-    check: |directory, body| connection::check(directory, &parsed(body)?),
-    failure_body: connection::failure,
-    only_checks: false,
-};
+const CONNECTION: ApiMethod =
+    ApiMethod { check: connection::check, failure_body: connection::failure, only_checks: false };
 
 const FIELD_NAME: ApiMethod = ApiMethod {
-    check: |directory, body| field_name::check(directory, &parsed(body)?),
+    check: |directory, body| checked(directory, body, field_name::check).map(boxed),
     failure_body: |_| None,
     only_checks: false,
 };
 
 const FIELD_VALUE: ApiMethod =
-    ApiMethod { check: |directory, body| field_value::check(directory, &parsed(body)?), ..FIELD_NAME };
+    ApiMethod { check: |directory, body| checked(directory, body, field_value::check).map(boxed), ..FIELD_NAME };
 
-const METRIC: ApiMethod = ApiMethod { check: |directory, body| metric::check(directory, &parsed(body)?), ..FIELD_NAME };
+const METRIC: ApiMethod =
+    ApiMethod { check: |directory, body| checked(directory, body, metric::check).map(boxed), ..FIELD_NAME };
+
+fn boxed<Q: MirrorQuery + 'static>((datasource, query): (Datasource, Q)) -> CheckedQuery {
+    (datasource, Box::new(query))
+}
 
 const ROUTES: [Route; 9] = [
     Route::api("connection", "/api/connection", CONNECTION),
@@ -139,23 +136,6 @@ const EXPLORER: [Route; 2] = [
     Route::explorer("/explorer.json", JSON, PageContent::ExplorerFacts),
     Route::api("connection_check", "/api/connection/check", ApiMethod { only_checks: true, ..CONNECTION }),
 ];
-
-/// The static parts of the explorer.
-const PARTS: [Route; web::PARTS.len()] = {
-    let mut routes = [EXPLORER[0]; web::PARTS.len()];
-    let mut nth = 0;
-    while nth < routes.len() {
-        let (path, content_type, text) = web::PARTS[nth];
-        routes[nth] = Route::explorer(path, content_type, PageContent::Fixed(text));
-        nth += 1;
-    }
-    routes
-};
-
-/// Parses the body of a request.
-fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
-    request::parsed(body).map_err(Error::BadRequest)
-}
 
 #[cfg(test)]
 mod tests {

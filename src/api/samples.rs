@@ -1,6 +1,5 @@
 //! Gauges and counters: reads their samples, and computes the points.
 
-use crate::api::points_result::PointsResult;
 use crate::api::sample_reading::read;
 use crate::api::{existence, promql_fallback};
 use crate::compute::aggregate::{AggregatePlan, Aggregator, MAX_KEPT_SAMPLES};
@@ -9,7 +8,7 @@ use crate::compute::points::Points;
 use crate::compute::promql;
 use crate::compute::raw::{RawPlan, RawReader, RawResult};
 use crate::compute::read_windows::ReadWindows;
-use crate::compute::screen::{Dropped, SampleKind};
+use crate::compute::screen::SampleKind;
 use crate::error::Error;
 use crate::model::aggregation::Aggregation;
 use crate::model::query::{MetricQuery, Selector};
@@ -29,28 +28,27 @@ pub(super) fn points(
     of: &Selector,
     kind: SampleKind,
     query: &MetricQuery,
-) -> Result<PointsResult, Error> {
-    let result = match query.aggregation {
+) -> Result<Points, Error> {
+    let points = match query.aggregation {
         None => raw(session, of, kind, query)?,
         Some(aggregation) => aggregated(session, of, kind, aggregation, query)?,
     };
-    if !result.has_series {
+    if !points.has_series {
         existence::must_exist(session, of, query.range)?;
     }
-    Ok(result)
+    Ok(points)
 }
 
 /// The samples of the only series, or the rates between them.
 ///
 /// A range with more samples than can be kept is read in windows, starting from the end that comes first in the order. Mostly, the
 /// first window reaches the limit.
-fn raw(session: &mut Session<'_>, of: &Selector, kind: SampleKind, query: &MetricQuery) -> Result<PointsResult, Error> {
+fn raw(session: &mut Session<'_>, of: &Selector, kind: SampleKind, query: &MetricQuery) -> Result<Points, Error> {
     let mut seen = SeriesSeen::default();
     let mut points = Points::new(query.limit, query.order);
-    let mut dropped = Dropped::default();
     let mut windows = ReadWindows::over(query.range, query.order);
     while let Some(window) = windows.current()
-        && !points.is_partial()
+        && !points.is_partial
     {
         match raw_window(session, of, RawPlan::new(kind, window), points.kept_bytes(), &mut seen)? {
             RawWindow::Read(result) => {
@@ -59,7 +57,7 @@ fn raw(session: &mut Session<'_>, of: &Selector, kind: SampleKind, query: &Metri
                     session.settle_recording();
                 }
                 points.add_samples(result.points);
-                dropped.add(result.dropped);
+                points.dropped.add(result.dropped);
             }
             RawWindow::TooManySamples(read) if windows.shorten(read) => {}
             RawWindow::TooManySamples(_) => {
@@ -68,7 +66,8 @@ fn raw(session: &mut Session<'_>, of: &Selector, kind: SampleKind, query: &Metri
             }
         }
     }
-    Ok(PointsResult { points, dropped, has_series: !seen.is_empty() })
+    points.has_series = !seen.is_empty();
+    Ok(points)
 }
 
 /// The result of a raw query for a window.
@@ -90,7 +89,7 @@ fn raw_window(
         reads_left -= 1;
         let range = plan.read_range();
         let SamplesRead { sink: reader, too_large } = read(session, of, range, kept_bytes, || RawReader::new(plan))?;
-        seen.add_all(reader.seen());
+        seen.add_all(&reader.seen);
         if too_large.is_some() {
             seen.note_more();
         }
@@ -120,14 +119,13 @@ fn aggregated(
     kind: SampleKind,
     aggregation: Aggregation,
     query: &MetricQuery,
-) -> Result<PointsResult, Error> {
+) -> Result<Points, Error> {
     let mut plan = AggregatePlan::new(kind, aggregation, query.range, query.limit, query.order);
     let mut reads_left = MAX_READS;
     loop {
         reads_left -= 1;
         let Some(range) = plan.read_range() else {
-            let points = Points::new(query.limit, query.order);
-            return Ok(PointsResult { points, dropped: Dropped::default(), has_series: false });
+            return Ok(Points::new(query.limit, query.order));
         };
         let SamplesRead { sink: mut reader, too_large } = read(session, of, range, 0, || Aggregator::new(plan))?;
         let by_promql = |session: &mut Session<'_>| promql_fallback::points(session, of, kind, aggregation, query);
@@ -136,13 +134,7 @@ fn aggregated(
         }
         match reader.end().filter(|_| reads_left > 0) {
             Some(further_ms) => plan = plan.looking_back(further_ms),
-            None => {
-                let (has_series, dropped) = (reader.series() > 0, reader.dropped());
-                return match reader.into_points() {
-                    Ok(points) => Ok(PointsResult { points, dropped, has_series }),
-                    Err(_) => by_promql(session),
-                };
-            }
+            None => return reader.into_points().or_else(|_| by_promql(session)),
         }
     }
 }

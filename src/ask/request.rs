@@ -178,27 +178,22 @@ fn times(flags: &AskFlags, now_ms: i64) -> Result<Value, String> {
 
 /// The conditions on labels. Several values of a label are one condition.
 fn labels(flags: &AskFlags) -> Result<Vec<Value>, String> {
-    let mut values: Vec<(&str, Vec<&str>)> = Vec::new();
+    let mut values: Vec<(&str, Vec<Value>)> = Vec::new();
     for label in flags.values("label") {
         let (name, value) = label.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| {
             format!("--label must be a name, an equals sign and a value, such as job=payment, not {label:?}")
         })?;
+        let value = json!({"_type": "StringValue", "value": value});
         match values.iter_mut().find(|(known, _)| *known == name) {
             Some((_, values)) => values.push(value),
             None => values.push((name, vec![value])),
         }
     }
-    let text = |value: &&str| json!({"_type": "StringValue", "value": value});
-    Ok(values
-        .into_iter()
-        .map(|(name, values)| match &values[..] {
-            [value] => condition(name, text(value)),
-            several => {
-                let several: Vec<Value> = several.iter().map(text).collect();
-                condition(name, json!({"_type": "InSetValue", "value": several}))
-            }
-        })
-        .collect())
+    let of_label = |(name, mut values): (&str, Vec<Value>)| {
+        let value = if values.len() == 1 { values.remove(0) } else { json!({"_type": "InSetValue", "value": values}) };
+        condition(name, value)
+    };
+    Ok(values.into_iter().map(of_label).collect())
 }
 
 fn condition(key: &str, value: Value) -> Value {

@@ -1,6 +1,7 @@
 //! Formats a response as a table, JSON or CSV, with a plot and an explanation.
 
 use std::fmt::Write;
+use std::{iter, slice};
 
 use serde_json::Value;
 
@@ -101,62 +102,56 @@ fn time(value: &Value) -> String {
 
 /// A response as a table.
 struct Table {
-    header: Vec<&'static str>,
+    /// The first row is the header.
     rows: Vec<Vec<String>>,
     is_partial: bool,
 }
 
 impl Table {
+    fn new(header: &[&str], rows: impl Iterator<Item = Vec<String>>, is_partial: &Value) -> Table {
+        let header = header.iter().map(|&name| name.to_owned()).collect();
+        Table { rows: iter::once(header).chain(rows).collect(), is_partial: *is_partial == true }
+    }
+
     fn of(response: &Value) -> Table {
-        let is_true = |value: &Value| value.as_bool().unwrap_or_default();
         let telemetry = &response["telemetry"];
         if telemetry.is_object() {
             let has_buckets = telemetry["_type"] == "AggregatedMetricTelemetry";
-            let header = if has_buckets { vec!["start", "end", "value"] } else { vec!["time", "value"] };
+            let header: &[&str] = if has_buckets { &["start", "end", "value"] } else { &["time", "value"] };
             let row = |point: &Value| {
-                let mut row: Vec<String> = (1..header.len()).map(|nth| time(&point[nth])).collect();
-                row.push(point[0].to_string());
-                row
+                let times = (1..header.len()).map(|nth| time(&point[nth]));
+                times.chain([point[0].to_string()]).collect()
             };
-            let rows = items(&telemetry["points"]).iter().map(row).collect();
-            return Table { header, rows, is_partial: is_true(&telemetry["isPartial"]) };
+            return Table::new(header, items(&telemetry["points"]).iter().map(row), &telemetry["isPartial"]);
         }
-        let (header, rows) = match (&response["fields"], &response["values"]) {
-            (Value::Array(fields), _) => {
-                ("name", fields.iter().map(|field| vec![words(&field["fieldName"])]).collect())
-            }
-            (_, Value::Array(values)) => ("value", values.iter().map(|value| vec![words(&value["value"])]).collect()),
-            _ => ("status", vec![vec![words(&response["status"])]]),
+        let column = |header: &str, list: &[Value], field: &str| {
+            Table::new(&[header], list.iter().map(|item| vec![words(&item[field])]), &response["isPartial"])
         };
-        Table { header: vec![header], rows, is_partial: is_true(&response["isPartial"]) }
+        match (&response["fields"], &response["values"]) {
+            (Value::Array(fields), _) => column("name", fields, "fieldName"),
+            (_, Value::Array(values)) => column("value", values, "value"),
+            _ => column("status", slice::from_ref(response), "status"),
+        }
     }
 
     /// The table with aligned columns, and whether there is more. `is_latest_first` says which points a limit leaves out.
     fn text(&self, is_latest_first: bool) -> String {
-        let columns = self.header.len();
-        let width = |column: usize| {
-            let cells = self.rows.iter().map(|row| row[column].chars().count());
-            cells.chain([self.header[column].len()]).max().unwrap_or_default()
-        };
+        let columns = self.rows[0].len();
+        // Neither a single column nor an empty table has a header.
+        let shown = if columns > 1 && self.rows.len() > 1 { &self.rows[..] } else { &self.rows[1..] };
+        let width = |column: usize| shown.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
         let widths: Vec<usize> = (0..columns).map(width).collect();
         let mut text = String::new();
-        let mut add = |row: &[&str]| {
+        for row in shown {
             let cells = row.iter().zip(&widths).enumerate().map(|(nth, (cell, &width))| match (columns, nth) {
                 // The last of several columns contains numbers.
                 (2.., nth) if nth + 1 == columns => format!("{cell:>width$}"),
                 _ => format!("{cell:width$}"),
             });
-            let line = cells.collect::<Vec<_>>().join("  ");
-            text.push_str(line.trim_end());
-            text.push('\n');
-        };
-        if columns > 1 && !self.rows.is_empty() {
-            add(&self.header);
+            // Writing to a string does not fail, here and below.
+            let _ = writeln!(text, "{}", cells.collect::<Vec<_>>().join("  ").trim_end());
         }
-        for row in &self.rows {
-            add(&row.iter().map(String::as_str).collect::<Vec<_>>());
-        }
-        if self.rows.is_empty() {
+        if shown.is_empty() {
             text.push_str("(nothing)\n");
         }
         if self.is_partial {
@@ -171,20 +166,15 @@ impl Table {
 
     /// CSV by RFC 4180, but with line feeds as line ends.
     fn csv(&self) -> String {
-        let cell = |text: &str| {
+        let cell = |text: &String| {
             if text.contains([',', '"', '\n', '\r']) {
                 format!("\"{}\"", text.replace('"', "\"\""))
             } else {
-                text.to_owned()
+                text.clone()
             }
         };
-        let mut text = format!("{}\n", self.header.join(","));
-        for row in &self.rows {
-            let cells: Vec<String> = row.iter().map(|text| cell(text)).collect();
-            text.push_str(&cells.join(","));
-            text.push('\n');
-        }
-        text
+        let line = |row: &Vec<String>| row.iter().map(cell).collect::<Vec<_>>().join(",") + "\n";
+        self.rows.iter().map(line).collect()
     }
 }
 

@@ -4,7 +4,7 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use std::{fmt, iter, thread};
+use std::{iter, thread};
 
 use crate::api::DEFAULT_TIMEOUT;
 use crate::memory::MemoryBudget;
@@ -12,7 +12,7 @@ use crate::metrics::Metrics;
 use crate::model::query::PartialResponse;
 use crate::model::trace::Trace;
 use crate::prometheus::{Client, Deadline, TRIVIAL_QUERY, Upstream};
-use crate::reach::{self, BadReach};
+use crate::reach;
 use crate::settings::ReachSettings;
 
 /// How many upstreams are tested at the same time.
@@ -20,28 +20,6 @@ const MAX_AT_A_TIME: usize = 16;
 
 /// The memory for responses, each of which is a single number.
 const MEMORY_BYTES: usize = 16 << 20;
-
-/// Why the upstreams do not pass.
-#[derive(Debug)]
-pub enum UpstreamsError {
-    /// There is no file to check.
-    NoFile,
-    /// A file that a setting names is unusable.
-    Reach(BadReach),
-}
-
-impl fmt::Display for UpstreamsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            UpstreamsError::NoFile => {
-                f.write_str("--upstreams-file or UPSTREAMS_FILE must be given: the file to check")
-            }
-            UpstreamsError::Reach(bad) => bad.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for UpstreamsError {}
 
 /// The result of the check.
 #[derive(Debug)]
@@ -55,14 +33,13 @@ pub struct Report {
 /// Tests all upstreams.
 ///
 /// # Errors
-/// If the upstreams file, or another file that a setting names, is unusable.
-pub fn run(settings: &ReachSettings) -> Result<Report, UpstreamsError> {
+/// If the upstreams file, or another file that a setting names, is unusable: a sentence that says what to do.
+pub fn run(settings: &ReachSettings) -> Result<Report, String> {
     if settings.upstreams_file.is_none() {
-        return Err(UpstreamsError::NoFile);
+        return Err("--upstreams-file or UPSTREAMS_FILE must be given: the file to check".to_owned());
     }
     let metrics = Arc::new(Metrics::new(1, 0));
-    let (client, _) =
-        reach::client(settings, MAX_AT_A_TIME, Duration::from_secs(60), &metrics).map_err(UpstreamsError::Reach)?;
+    let (client, _) = reach::client(settings, MAX_AT_A_TIME, Duration::from_secs(60), &metrics)?;
     let upstreams = client.all_named();
     let verdicts = in_order(upstreams.len(), |nth| {
         let (upstream, begun) = (&upstreams[nth], Instant::now());

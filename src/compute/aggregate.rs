@@ -118,24 +118,18 @@ fn look_back(kind: SampleKind, method: AggregationMethod, grid: BucketGrid) -> O
 }
 
 /// Aggregates samples while they are read.
-#[derive(Debug)]
 pub struct Aggregator {
     plan: AggregatePlan,
     screen: Screen,
     method: Box<dyn BucketMethod>,
-    series: u64,
+    has_series: bool,
     samples: u64,
 }
 
 impl Aggregator {
     /// An aggregator without samples.
     pub fn new(plan: AggregatePlan) -> Aggregator {
-        Aggregator { plan, screen: Screen::of(plan.kind), method: plan.method(), series: 0, samples: 0 }
-    }
-
-    /// The number of series that were read.
-    pub fn series(&self) -> u64 {
-        self.series
+        Aggregator { plan, screen: Screen::of(plan.kind), method: plan.method(), has_series: false, samples: 0 }
     }
 
     /// Whether there are more samples than may be read.
@@ -151,7 +145,7 @@ impl Aggregator {
     /// Ends the last series. Returns how far before the range samples should have been read, in milliseconds, if they were not read
     /// far enough.
     pub fn end(&mut self) -> Option<i64> {
-        if self.series > 0 {
+        if self.has_series {
             self.method.end_series();
         }
         self.method.further_ms()
@@ -164,6 +158,8 @@ impl Aggregator {
     pub fn into_points(self) -> Result<Points, TooManyBuckets> {
         let BucketSpec { grid, max_points, order } = self.plan.spec;
         let mut points = Points::new(max_points - 1, order);
+        points.has_series = self.has_series;
+        points.dropped = self.dropped();
         let mut values = self.method.values()?;
         if self.plan.aggregation.zero_fill {
             let mut used = values.peekable();
@@ -182,7 +178,7 @@ impl Aggregator {
         }
         if count >= max_points {
             // There were more values than the limit, even if some of them are no points.
-            points.mark_partial();
+            points.is_partial = true;
         }
         Ok(points)
     }
@@ -190,10 +186,10 @@ impl Aggregator {
 
 impl SampleSink for Aggregator {
     fn begin(&mut self, _: impl FnOnce() -> Labels) {
-        if self.series > 0 {
+        if self.has_series {
             self.method.end_series();
         }
-        self.series += 1;
+        self.has_series = true;
     }
 
     fn take(&mut self, samples: &[Sample]) -> ControlFlow<()> {

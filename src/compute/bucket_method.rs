@@ -1,7 +1,5 @@
 //! The interface of aggregation methods: they take samples, and return the values of buckets.
 
-use std::fmt::Debug;
-
 use crate::model::sample::Sample;
 
 /// The most buckets without an interval of their own that get a rate last known: ten times as many as a response has points. There
@@ -16,12 +14,12 @@ pub(super) type BucketValues = Box<dyn Iterator<Item = (i64, f64)>>;
 pub struct TooManyBuckets;
 
 /// What a method keeps of the samples. They come series after series, and their values are finite.
-pub(super) trait BucketMethod: Debug {
+pub(super) trait BucketMethod {
     /// Takes samples of a series, each later than the one before it.
     fn take(&mut self, samples: &[Sample]);
 
     /// Ends a series.
-    fn end_series(&mut self);
+    fn end_series(&mut self) {}
 
     /// About how many bytes it keeps, and needs to compute the values.
     fn kept_bytes(&self) -> usize;

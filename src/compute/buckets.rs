@@ -41,11 +41,6 @@ impl BucketGrid {
         self.count
     }
 
-    /// The length of a bucket in milliseconds.
-    pub fn bucket_ms(self) -> i64 {
-        self.bucket_ms
-    }
-
     /// The first instant of a bucket, which belongs to it.
     pub fn start_of(self, index: i64) -> i64 {
         self.start + index * self.bucket_ms

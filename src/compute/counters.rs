@@ -7,7 +7,6 @@ use crate::compute::sum::Sum;
 use crate::model::sample::Sample;
 
 /// SUM: the increases of counters. Each belongs to the bucket of its later sample, so it counts once, wherever the buckets lie.
-#[derive(Debug)]
 pub(super) struct Increases {
     reader: CounterReader,
     map: BucketMap<Sum>,
@@ -48,7 +47,6 @@ impl BucketMethod for Increases {
 
 /// MEAN: for each series, its increases in the intervals that end in a bucket, divided by the length of these intervals. A series
 /// without such an interval keeps its rate last known. The value is the sum over the series.
-#[derive(Debug)]
 pub(super) struct MeanRates {
     reader: CounterReader,
     map: BucketMap<Sum>,

@@ -9,25 +9,29 @@ use crate::model::sample::Sample;
 /// A method for gauges; also EVENT_COUNT of counters.
 pub(super) fn pooled(method: AggregationMethod, spec: BucketSpec) -> Box<dyn BucketMethod> {
     match method {
-        AggregationMethod::EventCount => Pooled::<Count>::boxed(method, spec),
-        AggregationMethod::Sum | AggregationMethod::Mean => Pooled::<SumAndCount>::boxed(method, spec),
-        AggregationMethod::Max | AggregationMethod::Min => Pooled::<Extremes>::boxed(method, spec),
-        AggregationMethod::Percentile(_) => Pooled::<AllValues>::boxed(method, spec),
+        AggregationMethod::EventCount => Pooled::boxed(spec, |Count(count)| count as f64),
+        AggregationMethod::Sum => Pooled::boxed(spec, |SumAndCount { sum, .. }| sum.value()),
+        AggregationMethod::Mean => Pooled::boxed(spec, |SumAndCount { sum, count }| sum.divided(count as f64)),
+        AggregationMethod::Max => Pooled::boxed(spec, |Extremes { max, .. }| max),
+        AggregationMethod::Min => Pooled::boxed(spec, |Extremes { min, .. }| min),
+        AggregationMethod::Percentile(percent) => {
+            Pooled::boxed(spec, move |AllValues(mut values)| percentile(&mut values, percent))
+        }
     }
 }
 
 /// Pools the samples of all series in buckets, and keeps of each bucket what the method needs.
-#[derive(Debug)]
 struct Pooled<A> {
     map: BucketMap<A>,
-    method: AggregationMethod,
+    /// The value of a bucket.
+    value: Box<dyn Fn(A) -> f64>,
     /// How many samples were put into buckets.
     samples: usize,
 }
 
 impl<A: Accumulator> Pooled<A> {
-    fn boxed(method: AggregationMethod, spec: BucketSpec) -> Box<dyn BucketMethod> {
-        Box::new(Pooled::<A> { map: BucketMap::new(spec), method, samples: 0 })
+    fn boxed(spec: BucketSpec, value: impl Fn(A) -> f64 + 'static) -> Box<dyn BucketMethod> {
+        Box::new(Pooled { map: BucketMap::new(spec), value: Box::new(value), samples: 0 })
     }
 }
 
@@ -41,43 +45,36 @@ impl<A: Accumulator> BucketMethod for Pooled<A> {
         }
     }
 
-    fn end_series(&mut self) {}
-
     fn kept_bytes(&self) -> usize {
         self.map.kept_bytes() + self.samples * A::BYTES_A_SAMPLE
     }
 
     fn values(self: Box<Self>) -> Result<BucketValues, TooManyBuckets> {
-        let method = self.method;
-        Ok(Box::new(self.map.into_entries().map(move |(index, entry)| (index, entry.value(method)))))
+        let Pooled { map, value, .. } = *self;
+        Ok(Box::new(map.into_entries().map(move |(index, entry)| (index, value(entry)))))
     }
 }
 
 /// What a method keeps of the samples in one bucket.
-trait Accumulator: std::fmt::Debug + Default + 'static {
+trait Accumulator: Default + 'static {
     /// How many bytes each sample takes, besides those of the bucket.
     const BYTES_A_SAMPLE: usize = 0;
 
     fn add(&mut self, value: f64);
-    fn value(self, method: AggregationMethod) -> f64;
 }
 
 /// Counts the samples.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Count(u64);
 
 impl Accumulator for Count {
     fn add(&mut self, _: f64) {
         self.0 += 1;
     }
-
-    fn value(self, _: AggregationMethod) -> f64 {
-        self.0 as f64
-    }
 }
 
 /// Sums and counts the samples.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct SumAndCount {
     sum: Sum,
     count: u64,
@@ -88,14 +85,9 @@ impl Accumulator for SumAndCount {
         self.sum.add(value);
         self.count += 1;
     }
-
-    fn value(self, method: AggregationMethod) -> f64 {
-        if method == AggregationMethod::Sum { self.sum.value() } else { self.sum.divided(self.count as f64) }
-    }
 }
 
 /// Keeps the largest and the smallest sample.
-#[derive(Debug)]
 struct Extremes {
     max: f64,
     min: f64,
@@ -112,14 +104,10 @@ impl Accumulator for Extremes {
         self.max = self.max.max(value);
         self.min = self.min.min(value);
     }
-
-    fn value(self, method: AggregationMethod) -> f64 {
-        if method == AggregationMethod::Min { self.min } else { self.max }
-    }
 }
 
 /// Keeps all samples.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct AllValues(Vec<f64>);
 
 impl Accumulator for AllValues {
@@ -128,18 +116,6 @@ impl Accumulator for AllValues {
 
     fn add(&mut self, value: f64) {
         self.0.push(value);
-    }
-
-    fn value(mut self, method: AggregationMethod) -> f64 {
-        match method {
-            AggregationMethod::Percentile(percent) => percentile(&mut self.0, percent),
-            // No other method keeps all samples.
-            AggregationMethod::Mean
-            | AggregationMethod::Max
-            | AggregationMethod::Min
-            | AggregationMethod::Sum
-            | AggregationMethod::EventCount => f64::NAN,
-        }
     }
 }
 

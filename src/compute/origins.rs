@@ -58,14 +58,10 @@ impl OriginSeries {
         };
         let look_back = LookBack { start: range.start, read_ms: i64::MAX, samples: 0, counted: Counted::WithRate };
         let mut reader = CounterReader::new(look_back, interval_ms);
-        let (mut readings, mut nth) = (Vec::with_capacity(finite.len()), 0);
-        reader.take(&finite, |reading| {
-            let increment = reading.interval.map(|interval| {
-                let (from, to) = (finite[nth - 1], finite[nth]);
-                Increment { from, to, interval }
-            });
-            readings.push((finite[nth], increment));
-            nth += 1;
+        let mut readings = Vec::with_capacity(finite.len());
+        reader.take(&finite, |to, interval| {
+            let increment = interval.map(|interval| Increment { from: finite[readings.len() - 1], to, interval });
+            readings.push((to, increment));
         });
         let increments =
             || readings.iter().filter_map(|(_, increment)| *increment).filter(|one| range.contains(one.to.at));

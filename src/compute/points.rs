@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::compute::screen::Screen;
+use crate::compute::screen::{Dropped, Screen};
 use crate::compute::steps::Steps;
 use crate::model::query::Order;
 use crate::model::sample::Sample;
@@ -13,9 +13,12 @@ pub struct Points {
     list: Vec<Sample>,
     limit: usize,
     order: Order,
-    is_partial: bool,
-    /// How many values were dropped because JSON has no NaN or infinity.
-    overflows: u64,
+    /// Whether a point was left out. Then all further ones would be left out, too.
+    pub is_partial: bool,
+    /// How many samples and values were left out because JSON has no such number.
+    pub dropped: Dropped,
+    /// Whether any series was found, even if all of its samples were left out.
+    pub has_series: bool,
 }
 
 /// A sample at an instant that was not queried. A proxy or query frontend has moved the times, so each value belongs to another
@@ -29,7 +32,7 @@ pub struct NotAStep {
 impl Points {
     /// No points, and at most `limit` later.
     pub fn new(limit: usize, order: Order) -> Points {
-        Points { list: Vec::new(), limit, order, is_partial: false, overflows: 0 }
+        Points { list: Vec::new(), limit, order, is_partial: false, dropped: Dropped::default(), has_series: false }
     }
 
     /// Adds the next point in the order of the response. Drops a value that JSON cannot hold, such as a sum that is too large.
@@ -37,7 +40,7 @@ impl Points {
     /// `Break` means that the limit is reached and this point is left out, as all further ones would be.
     pub fn push(&mut self, point: Sample) -> ControlFlow<()> {
         if !point.value.is_finite() {
-            self.overflows += 1;
+            self.dropped.infinite += 1;
             return ControlFlow::Continue(());
         }
         if self.list.len() == self.limit {
@@ -110,26 +113,6 @@ impl Points {
         &self.list[..self.list.len().min(most)]
     }
 
-    /// The order of the points.
-    pub fn order(&self) -> Order {
-        self.order
-    }
-
-    /// Marks the points as partial.
-    pub fn mark_partial(&mut self) {
-        self.is_partial = true;
-    }
-
-    /// Whether a point was left out. Then all further ones would be left out, too.
-    pub fn is_partial(&self) -> bool {
-        self.is_partial
-    }
-
-    /// How many values were dropped because JSON cannot hold them, such as a sum that is too large.
-    pub fn overflows(&self) -> u64 {
-        self.overflows
-    }
-
     /// How many bytes they take.
     pub fn kept_bytes(&self) -> usize {
         self.list.len() * size_of::<Sample>()
@@ -163,7 +146,7 @@ mod tests {
         let check = |limit, order, expected: &[i64], partial| {
             let mut points = Points::new(limit, order);
             points.add_samples(samples(&[(1, 1.0), (2, 2.0), (3, 3.0)]));
-            assert_eq!(points.is_partial(), partial);
+            assert_eq!(points.is_partial, partial);
             assert_eq!(points.into_list().iter().map(|p| p.at).collect::<Vec<_>>(), expected);
         };
         check(0, Order::OldestFirst, &[], true);
@@ -179,10 +162,10 @@ mod tests {
         for value in [f64::INFINITY, 1.0, f64::NAN] {
             assert!(points.push(Sample { at: 1, value }).is_continue());
         }
-        assert!(!points.is_partial());
-        assert_eq!(points.overflows(), 2);
+        assert!(!points.is_partial);
+        assert_eq!(points.dropped.infinite, 2);
         assert!(points.push(Sample { at: 2, value: 2.0 }).is_break());
-        assert!(points.is_partial());
+        assert!(points.is_partial);
         assert_eq!(points.into_list(), samples(&[(1, 1.0)]));
     }
 

@@ -1,6 +1,6 @@
 //! Turns the samples of a counter into intervals: how much it grew between two samples, and whether that gives a rate.
 //!
-//! All rules look back only: the reading of a sample depends on a few samples before it. So it changes neither when later samples
+//! All rules look back only: what an interval is depends on a few samples before its end. So it changes neither when later samples
 //! arrive nor when a query has another start.
 
 use crate::compute::look_back::{Counted, KNOWN_LENGTHS, LookBack, ReachCheck};
@@ -38,15 +38,6 @@ impl Interval {
     }
 }
 
-/// A sample of a counter, and the interval since the sample before it, if there is one.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Reading {
-    /// The time of the sample in milliseconds since the epoch.
-    pub at: i64,
-    /// The interval that ends with it.
-    pub interval: Option<Interval>,
-}
-
 /// How much a counter grew in several intervals together.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Growth {
@@ -77,7 +68,7 @@ impl Growth {
     }
 }
 
-/// Turns the samples of counters, series after series, into readings. The values are finite.
+/// Turns the samples of counters, series after series, into intervals. The values are finite.
 #[derive(Debug)]
 pub struct CounterReader {
     /// Up to this length in milliseconds, an interval has a rate in any series.
@@ -97,15 +88,16 @@ impl CounterReader {
         CounterReader { sure_gap_ms, counted: look_back.counted, reach, previous: None, newest: Times::default() }
     }
 
-    /// Takes samples of a series in the order of time, and calls `each` with a reading for each sample.
-    pub fn take(&mut self, samples: &[Sample], mut each: impl FnMut(Reading)) {
+    /// Takes samples of a series in the order of time, and calls `each` with each of them and the interval since the sample before
+    /// it, if there is one.
+    pub fn take(&mut self, samples: &[Sample], mut each: impl FnMut(Sample, Option<Interval>)) {
         let mut previous = self.previous;
         for (nth, &sample) in samples.iter().enumerate() {
             let interval = previous.replace(sample).map(|previous| {
                 let has_rate = self.has_rate(previous, sample, &samples[..nth]);
                 Interval::between(previous, sample, has_rate)
             });
-            each(Reading { at: sample.at, interval });
+            each(sample, interval);
         }
         self.note(samples);
     }
@@ -196,14 +188,16 @@ mod tests {
     fn intervals(given: &[(i64, f64)], scrape_interval_ms: Option<i64>) -> Vec<(i64, i64, f64, bool)> {
         let mut reader = reader(Counted::WithRate, scrape_interval_ms);
         // A series before it leaves no trace.
-        reader.take(&samples(&[(-5, 1e9), (400_000_000, 2e9), (400_000_001, 2e9)]), |_| {});
+        reader.take(&samples(&[(-5, 1e9), (400_000_000, 2e9), (400_000_001, 2e9)]), |_, _| {});
         reader.end_series();
         let mut found = Vec::new();
-        given.chunks(2).for_each(|piece| reader.take(&samples(piece), |reading| found.push(reading)));
+        given
+            .chunks(2)
+            .for_each(|piece| reader.take(&samples(piece), |sample, interval| found.push((sample, interval))));
         let times: Vec<i64> = given.iter().map(|sample| sample.0).collect();
-        assert_eq!(found.iter().map(|reading| reading.at).collect::<Vec<_>>(), times);
-        assert!(found.first().is_none_or(|first| first.interval.is_none()));
-        let intervals = found.iter().filter_map(|reading| reading.interval);
+        assert_eq!(found.iter().map(|(sample, _)| sample.at).collect::<Vec<_>>(), times);
+        assert!(found.first().is_none_or(|(_, interval)| interval.is_none()));
+        let intervals = found.iter().filter_map(|(_, interval)| *interval);
         intervals.map(|i| (i.end, i.length_ms, i.increase, i.has_rate)).collect()
     }
 
@@ -317,8 +311,8 @@ mod tests {
             for counted in [Counted::All, Counted::WithRate] {
                 let mut expected = (0.0, 0, None);
                 let mut reader = reader(counted, None);
-                reader.take(&samples(&given), |reading| {
-                    let Some(interval) = reading.interval else { return };
+                reader.take(&samples(&given), |_, interval| {
+                    let Some(interval) = interval else { return };
                     let counts = interval.has_rate || counted == Counted::All;
                     if counts {
                         expected.0 += interval.increase;

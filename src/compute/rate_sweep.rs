@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use crate::compute::bucket_method::{BucketMethod, BucketValues, MAX_CARRIED_BUCKETS, TooManyBuckets};
 use crate::compute::buckets::{BucketSpec, in_order};
 use crate::compute::gauges::percentile;
-use crate::compute::rate::{CounterReader, Reading};
+use crate::compute::rate::{CounterReader, Interval};
 use crate::compute::sum::Twofold;
 use crate::model::aggregation::AggregationMethod;
 use crate::model::query::Order;
@@ -36,7 +36,6 @@ enum EventKind {
 }
 
 /// Collects the events of counters, and computes the values of buckets from them.
-#[derive(Debug)]
 pub(super) struct RateSweep {
     reader: CounterReader,
     method: AggregationMethod,
@@ -57,7 +56,7 @@ impl RateSweep {
 impl BucketMethod for RateSweep {
     fn take(&mut self, samples: &[Sample]) {
         let RateSweep { reader, events, series, known_until, .. } = self;
-        reader.take(samples, |reading| note(events, *series, known_until, reading));
+        reader.take(samples, |sample, interval| note(events, *series, known_until, sample.at, interval));
     }
 
     fn end_series(&mut self) {
@@ -98,13 +97,13 @@ fn forget_before(events: &mut Vec<Event>, series: u32, known_until: &mut Option<
     }
 }
 
-/// Adds the events of a reading.
-fn note(events: &mut Vec<Event>, series: u32, known_until: &mut Option<i64>, reading: Reading) {
-    forget_before(events, series, known_until, reading.at);
-    let interval = reading.interval.filter(|interval| interval.has_rate);
+/// Adds the events of a sample and the interval that ends with it.
+fn note(events: &mut Vec<Event>, series: u32, known_until: &mut Option<i64>, at: i64, interval: Option<Interval>) {
+    forget_before(events, series, known_until, at);
+    let interval = interval.filter(|interval| interval.has_rate);
     *known_until = interval.map(|interval| interval.known_until());
     let (rate, kind) = interval.map_or((0.0, EventKind::NoRate), |interval| (interval.rate(), EventKind::Rate));
-    events.push(Event { at: reading.at, rate, series, kind });
+    events.push(Event { at, rate, series, kind });
 }
 
 /// Goes through the events in the order of time.
@@ -155,20 +154,21 @@ impl Sweep {
             let value = match self.gathered.take() {
                 Some(mut gathered) => value(&mut gathered, self.method),
                 // No series was scraped in this bucket, so R is the same at its last millisecond.
-                None => match self.rates.sum() {
-                    Some(rate) => {
-                        self.carried += 1;
-                        Some(rate)
-                    }
-                    // The other buckets before `until` have no value either.
-                    None => {
+                None => {
+                    let Some(rate) = self.rates.sum() else {
+                        // The other buckets before `until` have no value either.
                         self.bucket = until;
                         return Ok(());
-                    }
-                },
+                    };
+                    self.carried += 1;
+                    Some(rate)
+                }
             };
             if let Some(value) = value {
-                self.push(value);
+                self.values.push_back((self.bucket, value));
+                if self.values.len() > self.spec.max_points && self.spec.order == Order::NewestFirst {
+                    self.values.pop_front();
+                }
             }
             self.bucket += 1;
             if self.carried > MAX_CARRIED_BUCKETS {
@@ -176,13 +176,6 @@ impl Sweep {
             }
         }
         Ok(())
-    }
-
-    fn push(&mut self, value: f64) {
-        self.values.push_back((self.bucket, value));
-        if self.values.len() > self.spec.max_points && self.spec.order == Order::NewestFirst {
-            self.values.pop_front();
-        }
     }
 
     /// Whether there are enough values for the response, so that later ones do not count.

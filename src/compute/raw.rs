@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use crate::compute::aggregate::MAX_KEPT_SAMPLES;
 use crate::compute::distinct::SeriesSeen;
 use crate::compute::look_back::{Counted, LookBack};
-use crate::compute::rate::{CounterReader, Reading};
+use crate::compute::rate::CounterReader;
 use crate::compute::screen::{Dropped, SampleKind, Screen};
 use crate::compute::spacing::sure_gap_ms;
 use crate::model::sample::{Labels, Sample, SampleSink};
@@ -45,8 +45,8 @@ impl RawPlan {
 #[derive(Debug)]
 pub struct RawReader {
     plan: RawPlan,
-    /// The series that have samples in the range. A series that ended before the range does not count.
-    seen: SeriesSeen,
+    /// The series that have samples in the range so far. A series that ended before the range does not count.
+    pub seen: SeriesSeen,
     /// The labels of the current series, until it has a sample in the range.
     labels: Option<Labels>,
     /// The samples of the current series.
@@ -87,11 +87,6 @@ impl RawReader {
         Some(TimeRange { start: samples.first()?.at, end: samples.last()?.at })
     }
 
-    /// The series with samples in the range that were read so far.
-    pub fn seen(&self) -> &SeriesSeen {
-        &self.seen
-    }
-
     fn end_series(&mut self) {
         // `labels` is empty if the series has a sample in the range.
         if self.labels.take().is_none() && self.only.is_empty() {
@@ -112,11 +107,10 @@ impl RawReader {
         let look_back = LookBack { start: range.start, read_ms: look_back_ms, samples: 1, counted: Counted::WithRate };
         let mut reader = CounterReader::new(look_back, interval_ms);
         let mut points = Vec::with_capacity(finite.len());
-        let mut add = |reading: Reading| {
-            let interval = reading.interval.filter(|interval| interval.has_rate && range.contains(interval.end));
+        reader.take(&finite, |_, interval| {
+            let interval = interval.filter(|interval| interval.has_rate && range.contains(interval.end));
             points.extend(interval.map(|interval| Sample { at: interval.end, value: interval.rate() }));
-        };
-        reader.take(&finite, &mut add);
+        });
         reader.end_series();
         // A rate can overflow to infinity.
         RawResult { points: screen.retain_finite(points), dropped: screen.dropped(), further_ms: reader.further_ms() }

@@ -10,6 +10,11 @@ pub(super) const SEVERAL_ENGINES: &str = "several_engines";
 /// The code of values for instants that were not queried.
 pub(super) const TIMES_MOVED: &str = "times_moved";
 
+/// An error that shows the query.
+fn with_query(code: &'static str, summary: &'static str, details: String, promql: &str) -> Error {
+    Error::Remote { code, summary, details: format!("{details}; query: {}", shortened(promql)) }
+}
+
 impl Error {
     /// The result has native histograms, which a list of points cannot show.
     pub fn native_histogram() -> Error {
@@ -35,15 +40,10 @@ impl Error {
                 )
             }
         };
-        Error::Remote {
-            code: "too_many_series",
-            summary: "Too many metrics.",
-            details: format!(
-                "{too_many}: {remedy}, or aggregate in a ~ expression, for example with sum(...); upstream: {upstream}; query: \
-                 {}",
-                shortened(promql)
-            ),
-        }
+        let details = format!(
+            "{too_many}: {remedy}, or aggregate in a ~ expression, for example with sum(...); upstream: {upstream}"
+        );
+        with_query("too_many_series", "Too many metrics.", details, promql)
     }
 
     /// An expression has several results, but a list of points shows only one.
@@ -55,66 +55,46 @@ impl Error {
             ),
             None => "aggregate in the expression, for example with sum(...)".to_owned(),
         };
-        Error::Remote {
-            code: "too_many_series",
-            summary: "Too many metrics.",
-            details: format!("{too_many}: {remedy}; upstream: {upstream}; query: {}", shortened(promql)),
-        }
+        let details = format!("{too_many}: {remedy}; upstream: {upstream}");
+        with_query("too_many_series", "Too many metrics.", details, promql)
     }
 
     /// There are more samples than can be kept, and PromQL cannot compute the points instead.
     pub fn too_many_samples(samples: u64, series: u64, promql: &str, upstream: &Upstream) -> Error {
-        Error::Remote {
-            code: "too_many_samples",
-            summary: "Too many samples.",
-            details: format!(
-                "Prometheus at {upstream} has {samples} samples in {series} series for this query, more than the mirror reads: \
-                 choose a shorter time range, or add a condition on a label; query: {}",
-                shortened(promql)
-            ),
-        }
+        let details = format!(
+            "Prometheus at {upstream} has {samples} samples in {series} series for this query, more than the mirror reads: \
+             choose a shorter time range, or add a condition on a label"
+        );
+        with_query("too_many_samples", "Too many samples.", details, promql)
     }
 
     /// A query needs more calls than it may make.
     pub fn too_many_calls(needed: i64, most: u32, promql: &str, upstream: &Upstream) -> Error {
-        Error::Remote {
-            code: "too_many_calls",
-            summary: "Too many calls.",
-            details: format!(
-                "Prometheus at {upstream} was not queried: this query needs {needed} calls, but may make {most}; give a later \
-                 startTime, longer buckets (for raw values of a ~ expression, a longer scrapeInterval in the Connection \
-                 Details), or a smaller limit where zeros are filled in; query: {}",
-                shortened(promql)
-            ),
-        }
+        let details = format!(
+            "Prometheus at {upstream} was not queried: this query needs {needed} calls, but may make {most}; give a later \
+             startTime, longer buckets (for raw values of a ~ expression, a longer scrapeInterval in the Connection \
+             Details), or a smaller limit where zeros are filled in"
+        );
+        with_query("too_many_calls", "Too many calls.", details, promql)
     }
 
     /// An upstream responds like two different engines.
     pub fn several_engines(promql: &str, upstream: &Upstream) -> Error {
-        Error::Remote {
-            code: SEVERAL_ENGINES,
-            summary: "Several engines.",
-            details: format!(
-                "Prometheus at {upstream} responds like several engines of different versions behind one proxy, which do not \
-                 agree on the ends of a range: query one of them directly, or upgrade them to the same version; query: {}",
-                shortened(promql)
-            ),
-        }
+        let details = format!(
+            "Prometheus at {upstream} responds like several engines of different versions behind one proxy, which do not \
+             agree on the ends of a range: query one of them directly, or upgrade them to the same version"
+        );
+        with_query(SEVERAL_ENGINES, "Several engines.", details, promql)
     }
 
     /// An upstream returns values for instants that were not queried.
     pub fn times_moved(stray: NotAStep, promql: &str, upstream: &Upstream) -> Error {
-        Error::Remote {
-            code: TIMES_MOVED,
-            summary: "Times were moved.",
-            details: format!(
-                "Prometheus at {upstream} returned a value for another time ({} ms) than queried, so buckets would be shown at \
-                 wrong times: a query frontend in front of it aligns range queries to their step, or cuts off their start at a \
-                 limit on the look-back; query Prometheus itself, switch off the alignment, or choose a shorter time range; \
-                 query: {}",
-                stray.at,
-                shortened(promql)
-            ),
-        }
+        let details = format!(
+            "Prometheus at {upstream} returned a value for another time ({} ms) than queried, so buckets would be shown at \
+             wrong times: a query frontend in front of it aligns range queries to their step, or cuts off their start at a \
+             limit on the look-back; query Prometheus itself, switch off the alignment, or choose a shorter time range",
+            stray.at
+        );
+        with_query(TIMES_MOVED, "Times were moved.", details, promql)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Texts from clients and upstreams are quoted and escaped, so that they cannot forge a log line.
 
-use std::fmt::{self, Display, Write as _};
+use std::fmt::{Display, Write as _};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use log::Level;
@@ -83,11 +83,12 @@ impl Line {
     /// The whole line with a line feed: the time, the level and the fields.
     pub(super) fn into_text(self, time: SystemTime, level: Level) -> String {
         let level = level.as_str().to_ascii_lowercase();
-        let time = Timestamp(time);
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let time = DateTime::of_ms(since.as_millis() as i64);
         let mut line = String::with_capacity(HEAD_BYTES + self.written.len());
         let _ = match self.format {
-            LogFormat::Logfmt => writeln!(line, "ts={time} level={level}{}", self.written),
-            LogFormat::Json => writeln!(line, r#"{{"ts":"{time}","level":"{level}"{}}}"#, self.written),
+            LogFormat::Logfmt => writeln!(line, "ts={time:#} level={level}{}", self.written),
+            LogFormat::Json => writeln!(line, r#"{{"ts":"{time:#}","level":"{level}"{}}}"#, self.written),
         };
         line
     }
@@ -124,18 +125,6 @@ fn quote(line: &mut String, value: &str, format: LogFormat) {
         }
     }
     line.push('"');
-}
-
-/// Writes a time as `2026-11-23T01:02:03.004Z`.
-struct Timestamp(SystemTime);
-
-impl Display for Timestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let since = self.0.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let DateTime { date: (year, month, day), time: (hour, minute, second), ms } =
-            DateTime::of_ms(since.as_millis() as i64);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
-    }
 }
 
 #[cfg(test)]
@@ -183,7 +172,9 @@ mod tests {
     #[test]
     fn a_timestamp_is_the_utc_date_and_time() {
         let check = |ms: u64, expected: &str| {
-            assert_eq!(Timestamp(UNIX_EPOCH + Duration::from_millis(ms)).to_string(), expected);
+            let line =
+                Line::in_format(LogFormat::Logfmt).into_text(UNIX_EPOCH + Duration::from_millis(ms), Level::Info);
+            assert_eq!(line, format!("ts={expected} level=info\n"));
         };
         // As `date -u -d @… +%FT%T` prints them.
         check(0, "1970-01-01T00:00:00.000Z");

@@ -1,8 +1,8 @@
 //! The labels of the metrics, and their values, which are fixed words or come from the upstreams file.
 
-use std::fmt;
+use std::borrow::Cow;
 
-use prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, LabelSetEncoder};
+use prometheus_client::encoding::EncodeLabelSet;
 
 /// One label and its value.
 pub(super) type OneLabel = [(&'static str, &'static str); 1];
@@ -14,28 +14,18 @@ pub(super) struct RequestLabels {
     pub(super) status: u16,
 }
 
-/// The labels of a call.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct CallLabels {
-    pub(super) endpoint: &'static str,
-    /// `None` if calls of all outcomes count together.
-    pub(super) outcome: Option<&'static str>,
-    pub(super) upstream: UpstreamLabels,
-}
+/// Labels and their values.
+pub(super) type LabelList = Vec<(&'static str, Cow<'static, str>)>;
 
-impl EncodeLabelSet for CallLabels {
-    fn encode(&self, encoder: &mut LabelSetEncoder) -> fmt::Result {
-        ("endpoint", self.endpoint).encode(encoder.encode_label())?;
-        if let Some(outcome) = self.outcome {
-            ("outcome", outcome).encode(encoder.encode_label())?;
-        }
-        for (label, value) in [("upstream", &self.upstream.name), ("replica", &self.upstream.replica)] {
-            if !value.is_empty() {
-                (label, value.as_str()).encode(encoder.encode_label())?;
-            }
-        }
-        Ok(())
-    }
+/// The labels of a call to an endpoint. Without an outcome, they are those of all its outcomes together. Empty labels of the upstream
+/// are left out.
+pub(super) fn of_call(endpoint: &'static str, outcome: Option<&'static str>, upstream: &UpstreamLabels) -> LabelList {
+    let mut labels = vec![("endpoint", Cow::from(endpoint))];
+    labels.extend(outcome.map(|outcome| ("outcome", Cow::from(outcome))));
+    let upstream = [("upstream", &upstream.name), ("replica", &upstream.replica)];
+    let given = upstream.into_iter().filter(|(_, value)| !value.is_empty());
+    labels.extend(given.map(|(label, value)| (label, Cow::from(value.clone()))));
+    labels
 }
 
 /// Which named upstream was called. If the Connection Details give its address, both texts are empty, and the labels are left
@@ -52,24 +42,8 @@ pub struct UpstreamLabels {
 pub(super) const TAKEN_OVER: &str = "taken_over";
 pub(super) const FAILED: &str = "failed";
 
-/// A file that is re-read regularly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WatchedFile {
-    /// The API key file.
-    Key,
-    /// The upstreams file, with all files that it names.
-    Upstreams,
-}
-
-impl WatchedFile {
-    /// Its name in metrics and logs.
-    pub fn name(self) -> &'static str {
-        match self {
-            WatchedFile::Key => "key",
-            WatchedFile::Upstreams => "upstreams",
-        }
-    }
-}
+/// The files that are re-read regularly: the API key file, and the upstreams file with all files that it names.
+pub const WATCHED_FILES: [&str; 2] = ["key", "upstreams"];
 
 /// Where the numbers of gauges and counters come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,5 @@
 //! Aggregations: bucket length, method, and whether empty buckets are zero.
 
-use super::invalid_query::InvalidQuery;
 use super::time::LATEST_MS;
 
 /// How samples are aggregated in buckets.
@@ -58,17 +57,17 @@ impl Aggregation {
     /// An aggregation by the method's name in the Mirror API, in any case, with buckets of `bucket_ms` milliseconds.
     ///
     /// # Errors
-    /// When no method has this name, or the length is not within 1 to [`LATEST_MS`].
-    pub fn new(method: &str, bucket_ms: i64) -> Result<Aggregation, InvalidQuery> {
+    /// When no method has this name, or the length is not within 1 to [`LATEST_MS`], in words for the admin.
+    pub fn new(method: &str, bucket_ms: i64) -> Result<Aggregation, String> {
         let known = METHODS_BY_NAME.iter().find(|(name, ..)| name.eq_ignore_ascii_case(method));
         let Some(&(_, method, zero_fill)) = known else {
-            return Err(InvalidQuery::UnknownMethod {
-                method: method.to_owned(),
-                known: Aggregation::methods().collect(),
-            });
+            let known: Vec<&str> = Aggregation::methods().collect();
+            return Err(format!("aggregation method {method:?} is unknown: use one of {}", known.join(", ")));
         };
         if !(1..=LATEST_MS).contains(&bucket_ms) {
-            return Err(InvalidQuery::BucketLength { bucket_ms, longest_ms: LATEST_MS });
+            return Err(format!(
+                "bucketSizeMillis must be a number of milliseconds from 1 to {LATEST_MS}, not {bucket_ms}"
+            ));
         }
         Ok(Aggregation { method, zero_fill, bucket_ms })
     }
@@ -87,15 +86,15 @@ mod tests {
 
     #[test]
     fn an_unknown_method_is_told_the_known_ones() {
-        let error = Aggregation::new("AVERAGE", 60_000).unwrap_err().to_string();
+        let error = Aggregation::new("AVERAGE", 60_000).unwrap_err();
         assert!(error.contains("\"AVERAGE\"") && error.contains("PERCENTILE_98"), "{error}");
     }
 
     #[test]
     fn a_bucket_has_at_least_one_millisecond() {
         for bucket_ms in [0, i64::MIN, i64::MAX] {
-            let refused = InvalidQuery::BucketLength { bucket_ms, longest_ms: LATEST_MS };
-            assert_eq!(Aggregation::new("MEAN", bucket_ms), Err(refused));
+            let error = Aggregation::new("MEAN", bucket_ms).unwrap_err();
+            assert!(error.contains("bucketSizeMillis must be") && error.contains(&bucket_ms.to_string()), "{error}");
         }
     }
 }

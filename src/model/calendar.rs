@@ -27,7 +27,8 @@ fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
     (civil_date(days) == (year, month, day)).then_some(days)
 }
 
-/// A date and a time of day, in UTC. `Display` writes it in the form of RFC 3339.
+/// A date and a time of day, in UTC. `Display` writes it in the form of RFC 3339, with milliseconds if there are any; `{:#}` always
+/// writes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DateTime {
     /// Year, month and day.
@@ -97,10 +98,7 @@ impl fmt::Display for DateTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let DateTime { date: (year, month, day), time: (hour, minute, second), ms } = self;
         write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
-        match ms {
-            0 => f.write_str("Z"),
-            ms => write!(f, ".{ms:03}Z"),
-        }
+        if *ms == 0 && !f.alternate() { f.write_str("Z") } else { write!(f, ".{ms:03}Z") }
     }
 }
 

@@ -29,7 +29,7 @@ pub const MAX_POINTS: usize = 1_000_000;
 ///     limit: MAX_POINTS,
 ///     order: Order::OldestFirst,
 /// };
-/// # Ok::<(), prometheusmirror::model::invalid_query::InvalidQuery>(())
+/// # Ok::<(), String>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetricQuery {

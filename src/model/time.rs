@@ -1,7 +1,5 @@
 //! Instants and ranges of time, in milliseconds since the epoch.
 
-use super::invalid_query::InvalidQuery;
-
 /// The latest instant of a query, in milliseconds since the epoch: the end of the year 9999. Sums of such times stay far from the
 /// limits of `i64`.
 pub const LATEST_MS: i64 = 253_402_300_799_999;
@@ -19,15 +17,15 @@ impl TimeRange {
     /// A range, after checking both ends.
     ///
     /// # Errors
-    /// When an end is outside 0 to [`LATEST_MS`], or the start comes after the end.
-    pub fn new(start: i64, end: i64) -> Result<TimeRange, InvalidQuery> {
+    /// When an end is outside 0 to [`LATEST_MS`], or the start comes after the end, in words for the admin.
+    pub fn new(start: i64, end: i64) -> Result<TimeRange, String> {
         for (field, value) in [("startTime", start), ("endTime", end)] {
             if !(0..=LATEST_MS).contains(&value) {
-                return Err(InvalidQuery::TimeOutside { field, value, latest: LATEST_MS });
+                return Err(format!("{field} must be milliseconds since 1970, from 0 to {LATEST_MS}, not {value}"));
             }
         }
         if start > end {
-            return Err(InvalidQuery::TimesReversed { start, end });
+            return Err(format!("startTime {start} comes after endTime {end}: swap them"));
         }
         Ok(TimeRange { start, end })
     }
@@ -50,9 +48,16 @@ mod tests {
     #[test]
     fn a_range_keeps_its_ends_in_order_and_in_bounds() {
         assert!(TimeRange::new(5, 5).unwrap().contains(5));
-        let outside = |field, value| Err(InvalidQuery::TimeOutside { field, value, latest: LATEST_MS });
-        assert_eq!(TimeRange::new(6, 5), Err(InvalidQuery::TimesReversed { start: 6, end: 5 }));
-        assert_eq!(TimeRange::new(-1, 5), outside("startTime", -1));
-        assert_eq!(TimeRange::new(0, i64::MAX), outside("endTime", i64::MAX));
+        let check = |start: i64, end: i64, expected: &str| {
+            let error = TimeRange::new(start, end).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        };
+        check(6, 5, "startTime 6 comes after endTime 5");
+        check(-1, 5, "startTime must be milliseconds since 1970, from 0 to 253402300799999, not -1");
+        check(
+            0,
+            i64::MAX,
+            "endTime must be milliseconds since 1970, from 0 to 253402300799999, not 9223372036854775807",
+        );
     }
 }

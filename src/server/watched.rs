@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::api::Gateway;
 use crate::key::CurrentKey;
 use crate::log;
-use crate::metrics::{Metrics, WatchedFile};
+use crate::metrics::{Metrics, WATCHED_FILES};
 use crate::refreshed::Refreshed;
 
 /// How often files are re-read.
@@ -20,11 +20,11 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 /// Follows changes of the API key file, the upstreams file and the files it names.
 pub(super) fn refresh_for_ever(key: &CurrentKey, gateway: &Gateway, metrics: &Metrics) {
     let follow = |watched| Follow { watched, metrics, troubles: BTreeMap::new() };
-    let (mut key_file, mut upstreams) = (follow(WatchedFile::Key), follow(WatchedFile::Upstreams));
+    let [mut key_file, mut upstreams] = WATCHED_FILES.map(follow);
     loop {
         thread::sleep(FILE_INTERVAL);
         let of_key = Refreshed::from(key.refresh());
-        key_file.note(of_key.map_troubles(|bad| (bad.path().to_owned(), bad.to_string())));
+        key_file.note(of_key.map_troubles(|bad| (bad.path.clone(), bad.to_string())));
         let of_upstreams = gateway.client().refresh();
         upstreams.note(of_upstreams.map_troubles(|bad| (bad.path().to_owned(), bad.to_string())));
     }
@@ -40,7 +40,7 @@ pub(super) fn probe_for_ever(gateway: &Gateway) {
 
 /// Logs and counts the results of re-reading files.
 struct Follow<'m> {
-    watched: WatchedFile,
+    watched: &'static str,
     metrics: &'m Metrics,
     /// By path, what is wrong with each file that was unusable when it was last read.
     troubles: BTreeMap<PathBuf, String>,
@@ -49,7 +49,7 @@ struct Follow<'m> {
 impl Follow<'_> {
     /// Counts a change, and each unusable file. Logs the trouble with a file when it begins, changes or ends.
     fn note(&mut self, refreshed: Refreshed<(PathBuf, String)>) {
-        let line = || log::Line::new("watched file").text("file", self.watched.name());
+        let line = || log::Line::new("watched file").text("file", self.watched);
         if refreshed.has_changed {
             self.metrics.count_file_reload(self.watched, true);
             log::info(|| line().text("change", "taken over"));

@@ -15,7 +15,7 @@ use super::table::{
     LOG_LEVEL, MAX_REQUEST_BYTES, MEMORY_BUDGET_MIB, NAMED_UPSTREAMS_ONLY, NO_PROXY, PORT, PROXY, PROXY_FILE,
     QUEUE_SIZE, REQUIRE_API_KEY, SHUTDOWN_DELAY, SHUTDOWN_GRACE, Setting, UPSTREAMS_FILE, WORKERS,
 };
-use super::{BadSetting, KeySource, ProxySource, ReachSettings, Settings};
+use super::{Access, BadSetting, KeySource, ProxySource, ReachSettings, Settings};
 use crate::key::ApiKey;
 use crate::log::LogFormat;
 use crate::prometheus::{AwsEnvironment, BadHost, NoProxy, Proxy};
@@ -45,9 +45,10 @@ impl<V: Fn(&str) -> Option<OsString>> GivenSettings<V> {
         if let Some(value) = self.flags.get(setting.flag) {
             return Some(GivenSetting::new(setting, format!("--{}", setting.flag), value));
         }
-        let value = (self.variable)(setting.variable).filter(|value| !value.is_empty())?;
+        let variable = setting.variable();
+        let value = (self.variable)(&variable).filter(|value| !value.is_empty())?;
         // No setting allows values that are not UTF-8, so its check refuses the replacement characters.
-        Some(GivenSetting::new(setting, setting.variable.to_owned(), &value.to_string_lossy()))
+        Some(GivenSetting::new(setting, variable, &value.to_string_lossy()))
     }
 
     /// A setting, or its default.
@@ -121,16 +122,19 @@ impl<V: Fn(&str) -> Option<OsString>> GivenSettings<V> {
     pub(super) fn all(&self, api_key: Option<KeySource>) -> Result<Settings, BadSetting> {
         let (listen, port) = self.listen()?;
         let api_key = api_key.ok_or_else(|| {
-            let Setting { flag, variable, allowed, .. } = API_KEY_FILE;
-            BadSetting(format!("{}; or --{flag} or {variable}: {allowed}", must_be_given(&API_KEY).0))
+            let Setting { flag, allowed, .. } = API_KEY_FILE;
+            let BadSetting(text) = must_be_given(&API_KEY);
+            BadSetting(format!("{text}; or --{flag} or {}: {allowed}", API_KEY_FILE.variable()))
         })?;
         let workers = self.needed(&WORKERS)?.number(1..=1_000)?;
         Ok(Settings {
             api_key,
-            require_api_key: self.switch(&REQUIRE_API_KEY)?,
+            access: Access {
+                requires_key: self.switch(&REQUIRE_API_KEY)?,
+                requires_name: self.switch(&NAMED_UPSTREAMS_ONLY)?,
+                has_explorer: self.switch(&EXPLORER)?,
+            },
             reach: self.reach()?,
-            named_upstreams_only: self.switch(&NAMED_UPSTREAMS_ONLY)?,
-            explorer: self.switch(&EXPLORER)?,
             connection_lifetime: self.needed(&CONNECTION_LIFETIME)?.seconds(1)?,
             port,
             listen,
@@ -216,6 +220,7 @@ fn address(text: &str) -> Option<IpAddr> {
     }
 }
 
-fn must_be_given(Setting { flag, variable, allowed, .. }: &Setting) -> BadSetting {
-    BadSetting(format!("--{flag} or {variable} must be given: {allowed}"))
+fn must_be_given(setting: &Setting) -> BadSetting {
+    let Setting { flag, allowed, .. } = setting;
+    BadSetting(format!("--{flag} or {} must be given: {allowed}", setting.variable()))
 }

@@ -56,9 +56,10 @@ pub(super) fn of_program() -> String {
         let _ = writeln!(text, "  {name:<11}  {purpose}");
     }
     text.push_str("\nFlags:\n\n");
-    for setting @ Setting { flag, variable, allowed, help, .. } in TABLE {
+    for setting @ Setting { flag, allowed, help, .. } in TABLE {
         let (help, allowed) = (wrapped(help, INDENT), wrapped(&format!("Allowed: {allowed}."), INDENT));
-        let _ = writeln!(text, "  --{flag}, {variable} ({})\n{help}\n{allowed}", default_of(setting));
+        let (variable, fallback) = (setting.variable(), default_of(setting));
+        let _ = writeln!(text, "  --{flag}, {variable} ({fallback})\n{help}\n{allowed}");
     }
     text.push_str("  -h, --help\n      Show this text.\n  -V, --version\n      Show the version.\n");
     text
@@ -99,15 +100,15 @@ pub(super) fn of_subcommand(Subcommand { name, usage, help, .. }: &Subcommand) -
     };
     let same = format!(
         "These flags mean the same as for the server; prometheusmirror --help describes them: {}.",
-        dashed(&shared, ", ")
+        dashed(shared, ", ")
     );
     let _ = writeln!(text, "\n{}", wrapped(&same, ""));
     text
 }
 
 /// The flags with their dashes, in one text.
-pub(super) fn dashed(flags: &[&str], separator: &str) -> String {
-    flags.iter().map(|flag| format!("--{flag}")).collect::<Vec<_>>().join(separator)
+pub(super) fn dashed(flags: impl IntoIterator<Item = &'static str>, separator: &str) -> String {
+    flags.into_iter().map(|flag| format!("--{flag}")).collect::<Vec<_>>().join(separator)
 }
 
 /// A text in lines of at most [`COLUMNS`] characters, each of which begins with the indentation.
@@ -148,8 +149,8 @@ pub(super) fn manual() -> String {
         let _ = writeln!(text, ".SS {name}\n{}", escaped(&help.join("\n.PP\n")));
     }
     text.push_str(".SH FLAGS OF THE SERVER\n");
-    for setting @ Setting { flag, variable, allowed, help, .. } in TABLE {
-        let fallback = escaped(&default_of(setting));
+    for setting @ Setting { flag, allowed, help, .. } in TABLE {
+        let (variable, fallback) = (setting.variable(), escaped(&default_of(setting)));
         let _ = writeln!(text, ".TP\n.BR \\-\\-{} \", \" {variable} \" ({fallback})\"", escaped(flag));
         let _ = writeln!(text, "{} Allowed: {}.", escaped(help), escaped(allowed));
     }

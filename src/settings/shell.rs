@@ -51,15 +51,6 @@ pub(super) fn completions(words: &[OsString]) -> Result<String, BadSetting> {
     }
 }
 
-/// The flags of the server, which `check` shares.
-fn flags_of_server() -> Vec<&'static str> {
-    TABLE.iter().map(|setting| setting.flag).chain(["help", "version"]).collect()
-}
-
-fn flags_of_ask() -> Vec<&'static str> {
-    ASK_FLAGS.iter().map(|known| known.flag).chain(SHARED).chain(["help"]).collect()
-}
-
 fn bash() -> String {
     let case = |pattern: &str, options: &str, end: &str| {
         format!("    {pattern}) mapfile -t COMPREPLY < <(compgen {options} -- \"$word\"){end}\n")
@@ -70,12 +61,14 @@ fn bash() -> String {
         let words = words_of(flag).unwrap_or_default();
         text.push_str(&case(&format!("--{flag}"), &format!("-W '{words}'"), "; return ;;"));
     }
-    text.push_str(&case(&dashed(&FILES, "|"), "-f", "; return ;;"));
+    text.push_str(&case(&dashed(FILES, "|"), "-f", "; return ;;"));
     text.push_str("    esac\n    case ${COMP_WORDS[1]} in\n");
-    let of_server = dashed(&flags_of_server(), " ");
+    // `check` takes the flags of the server, too.
+    let of_server = dashed(TABLE.iter().map(|setting| setting.flag).chain(["help", "version"]), " ");
+    let of_ask = dashed(ASK_FLAGS.iter().map(|known| known.flag).chain(SHARED).chain(["help"]), " ");
     let subcommands = SUBCOMMANDS.each_ref().map(|subcommand| subcommand.name).join(" ");
     for (pattern, words) in [
-        (ASK, dashed(&flags_of_ask(), " ")),
+        (ASK, of_ask),
         (CHECK, format!("--{UPSTREAMS} {of_server}")),
         (COMPLETIONS, "bash zsh fish".to_owned()),
         ("*", format!("{subcommands} {of_server}")),

@@ -7,8 +7,6 @@ use std::fmt;
 pub struct Setting {
     /// The flag, without its dashes.
     pub flag: &'static str,
-    /// The environment variable, which counts if the flag is not given. An empty variable counts as not given.
-    pub variable: &'static str,
     /// The value if it is not given.
     pub fallback: Fallback,
     /// The allowed values.
@@ -45,6 +43,12 @@ impl fmt::Display for Fallback {
 const TRUE_OR_FALSE: &str = "true or false";
 
 impl Setting {
+    /// The environment variable, which counts if the flag is not given: `API_KEY` for `api-key`. An empty variable counts as not
+    /// given.
+    pub fn variable(&self) -> String {
+        self.flag.to_ascii_uppercase().replace('-', "_")
+    }
+
     /// Whether its value is true or false.
     pub(super) fn is_switch(&self) -> bool {
         self.allowed == TRUE_OR_FALSE
@@ -53,7 +57,6 @@ impl Setting {
 
 pub(super) const API_KEY: Setting = Setting {
     flag: "api-key",
-    variable: "API_KEY",
     fallback: Fallback::RequiredUnless("api-key-file"),
     allowed: "1 to 1024 visible ASCII characters",
     help: "Key that every response carries: the Api Key of the datasource in StackState. Prefer the file or the variable, since \
@@ -61,14 +64,12 @@ pub(super) const API_KEY: Setting = Setting {
 };
 pub(super) const API_KEY_FILE: Setting = Setting {
     flag: "api-key-file",
-    variable: "API_KEY_FILE",
     fallback: Fallback::RequiredUnless("api-key"),
     allowed: "the path of a file that contains only the key",
     help: "File that contains the key, such as a mounted Secret. Re-read every 5 s.",
 };
 pub(super) const REQUIRE_API_KEY: Setting = Setting {
     flag: "require-api-key",
-    variable: "REQUIRE_API_KEY",
     fallback: Fallback::Value("false"),
     allowed: TRUE_OR_FALSE,
     help: "Whether requests to /api/ must carry the key in the header X-MIRROR-API-KEY. If so, only responses to requests with \
@@ -76,14 +77,12 @@ pub(super) const REQUIRE_API_KEY: Setting = Setting {
 };
 pub(super) const ALLOW_UPSTREAM: Setting = Setting {
     flag: "allow-upstream",
-    variable: "ALLOW_UPSTREAM",
     fallback: Fallback::Value("*"),
     allowed: "a comma-separated list of host, host:port, *.domain, networks such as 10.0.0.0/8, or * for everything",
     help: "Hosts that Connection Details may give as host, port or url. Named upstreams are always allowed.",
 };
 pub(super) const UPSTREAMS_FILE: Setting = Setting {
     flag: "upstreams-file",
-    variable: "UPSTREAMS_FILE",
     fallback: Fallback::Off,
     allowed: "the path of a YAML file",
     help: "File that lists upstreams by name. The keys of their credentials and TLS settings are those of Prometheus's \
@@ -91,42 +90,36 @@ pub(super) const UPSTREAMS_FILE: Setting = Setting {
 };
 pub(super) const NAMED_UPSTREAMS_ONLY: Setting = Setting {
     flag: "named-upstreams-only",
-    variable: "NAMED_UPSTREAMS_ONLY",
     fallback: Fallback::Value("false"),
     allowed: TRUE_OR_FALSE,
     help: "Whether Connection Details must name an upstream of --upstreams-file. Then host, port and url are refused.",
 };
 pub(super) const EXPLORER: Setting = Setting {
     flag: "explorer",
-    variable: "EXPLORER",
     fallback: Fallback::Value("true"),
     allowed: TRUE_OR_FALSE,
     help: "Whether a browser that opens / gets the explorer, a page that sends the queries of StackState.",
 };
 pub(super) const WORKERS: Setting = Setting {
     flag: "workers",
-    variable: "WORKERS",
     fallback: Fallback::Value("20"),
     allowed: "a number from 1 to 1000",
     help: "Number of requests that are processed at the same time.",
 };
 pub(super) const QUEUE_SIZE: Setting = Setting {
     flag: "queue-size",
-    variable: "QUEUE_SIZE",
     fallback: Fallback::Derived("10 × workers"),
     allowed: "a number from 0 to 100000",
     help: "Number of requests that may wait for a worker. Further requests are refused at once with 503.",
 };
 pub(super) const MAX_REQUEST_BYTES: Setting = Setting {
     flag: "max-request-bytes",
-    variable: "MAX_REQUEST_BYTES",
     fallback: Fallback::Value("1048576"),
     allowed: "a number from 1024 to 67108864",
     help: "Maximum size of a request body, in bytes.",
 };
 pub(super) const MEMORY_BUDGET_MIB: Setting = Setting {
     flag: "memory-budget-mib",
-    variable: "MEMORY_BUDGET_MIB",
     fallback: Fallback::Value("256"),
     allowed: "a number from 16 to 65536",
     help: "Memory that all requests share for samples, points and responses, in MiB. One query may hold half of it, and all \
@@ -135,49 +128,42 @@ pub(super) const MEMORY_BUDGET_MIB: Setting = Setting {
 };
 pub(super) const SHUTDOWN_DELAY: Setting = Setting {
     flag: "shutdown-delay",
-    variable: "SHUTDOWN_DELAY",
     fallback: Fallback::Value("0"),
     allowed: "a number of seconds from 0 to 3600",
     help: "How long the mirror accepts new requests after SIGTERM or SIGINT, in seconds. Meanwhile /-/ready is 503.",
 };
 pub(super) const SHUTDOWN_GRACE: Setting = Setting {
     flag: "shutdown-grace",
-    variable: "SHUTDOWN_GRACE",
     fallback: Fallback::Value("25"),
     allowed: "a number of seconds from 0 to 3600",
     help: "How long requests in flight may take after --shutdown-delay, in seconds.",
 };
 pub(super) const PORT: Setting = Setting {
     flag: "port",
-    variable: "PORT",
     fallback: Fallback::Value("9900"),
     allowed: "a port from 0 to 65535 (0: any free one)",
     help: "TCP port to listen on.",
 };
 pub(super) const LISTEN: Setting = Setting {
     flag: "listen",
-    variable: "LISTEN",
     fallback: Fallback::Value("::"),
     allowed: "an IPv4 or IPv6 address",
     help: "Address to listen on. :: means all interfaces, IPv4 and IPv6.",
 };
 pub(super) const LOG_LEVEL: Setting = Setting {
     flag: "log-level",
-    variable: "LOG_LEVEL",
     fallback: Fallback::Value("info"),
     allowed: "one of error, warn, info, debug",
     help: "Lowest level of the log on standard error.",
 };
 pub(super) const LOG_FORMAT: Setting = Setting {
     flag: "log-format",
-    variable: "LOG_FORMAT",
     fallback: Fallback::Value("logfmt"),
     allowed: "one of logfmt, json",
     help: "Format of the log lines.",
 };
 pub(super) const CA_PATH: Setting = Setting {
     flag: "ca-path",
-    variable: "CA_PATH",
     fallback: Fallback::Off,
     allowed: "the path of a PEM file, or of a directory of PEM files",
     help: "CA certificates that https upstreams are verified against, instead of the built-in public ones. If it is a directory, \
@@ -185,7 +171,6 @@ pub(super) const CA_PATH: Setting = Setting {
 };
 pub(super) const PROXY: Setting = Setting {
     flag: "proxy",
-    variable: "PROXY",
     fallback: Fallback::Off,
     allowed: "a URL such as http://user:password@proxy.example:3128 (http or https)",
     help: "URL of the HTTP proxy through which the mirror connects to Prometheus (CONNECT). If it has a password, prefer \
@@ -193,14 +178,12 @@ pub(super) const PROXY: Setting = Setting {
 };
 pub(super) const PROXY_FILE: Setting = Setting {
     flag: "proxy-file",
-    variable: "PROXY_FILE",
     fallback: Fallback::Off,
     allowed: "the path of a file that contains only the URL of a proxy",
     help: "File that contains the URL of the proxy, such as a mounted Secret. Read once at the start.",
 };
 pub(super) const NO_PROXY: Setting = Setting {
     flag: "no-proxy",
-    variable: "NO_PROXY",
     fallback: Fallback::Value(".svc,.cluster.local,127.0.0.0/8,::1"),
     allowed: "a comma-separated list of host (with all names below it), .domain, host:port, networks such as 10.0.0.0/8, \
               or * for everything",
@@ -209,7 +192,6 @@ pub(super) const NO_PROXY: Setting = Setting {
 
 pub(super) const CONNECTION_LIFETIME: Setting = Setting {
     flag: "connection-lifetime",
-    variable: "CONNECTION_LIFETIME",
     fallback: Fallback::Value("300"),
     allowed: "a number of seconds from 1 to 3600",
     help: "How long a connection to Prometheus is used, in seconds. Then a new one is made, so that the mirror follows a name \

@@ -1,12 +1,11 @@
 //! The conditions of a query, bounded while they are read. Items beyond a bound are counted but not kept, so that the error can say
 //! how many there were.
 
-use std::fmt;
-
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess};
 
-use crate::wire::scalar::{MAX_VALUES_BYTES, Name, Scalar, ScalarVisitor, visit_scalars_as};
+use crate::wire::scalar::{FromAnyJson, MAX_VALUES_BYTES, Name, Scalar, from_any_json};
 use crate::wire::strict_json::MaybeObject;
 
 /// The most conditions of a query.
@@ -54,16 +53,16 @@ pub struct Condition {
     /// A label's name, or one of the keys `__gauge__`, `__counter__` and `~`.
     pub key: Name,
     /// The value that the label must equal.
-    pub value: Option<ConditionValue>,
+    pub value: Option<TypedValue<ScalarOrSet>>,
     /// The field `_type`, which must be a text or absent.
     pub kind: Scalar,
 }
 
-/// The value of a condition.
+/// A value, and its type.
 #[derive(Debug)]
-pub struct ConditionValue {
-    /// The value itself.
-    pub value: ScalarOrSet,
+pub struct TypedValue<V> {
+    /// The value itself; [`Scalar::Object`] for an object in a set without the field `value`.
+    pub value: V,
     /// StackState's name for its type, unless labels can have this type.
     pub kind: Option<Box<Name>>,
 }
@@ -86,21 +85,12 @@ impl Default for ScalarOrSet {
 /// The values of a set.
 #[derive(Debug, Default)]
 pub struct ValueSet {
-    /// The first values, at most [`MAX_SET_VALUES`].
-    pub kept: Vec<SetValue>,
+    /// The first values, at most [`MAX_SET_VALUES`], which are sent bare or as objects with a type.
+    pub kept: Vec<TypedValue<Scalar>>,
     /// How many there are.
     pub count: usize,
     /// The index of the first value in `kept` whose `_type` is not a name.
     untyped: Option<usize>,
-}
-
-/// A value of a set, bare or as an object with a type.
-#[derive(Debug)]
-pub struct SetValue {
-    /// The value itself; [`Scalar::Object`] for an object without the field `value`.
-    pub value: Scalar,
-    /// StackState's name for its type, unless labels can have this type.
-    pub kind: Option<Box<Name>>,
 }
 
 /// A condition as it is sent.
@@ -135,7 +125,7 @@ impl Condition {
                     return Err(format!("value.value[{nth}]._type must be {A_NAME}, or null"));
                 }
                 let kind = unsupported(kind).map_err(|()| format!("value._type must be {A_NAME}, or null"))?;
-                Some(ConditionValue { value, kind })
+                Some(TypedValue { value, kind })
             }
         };
         Ok(Condition { key, value, kind: sent.kind })
@@ -159,91 +149,66 @@ fn unsupported(kind: Scalar) -> Result<Option<Box<Name>>, ()> {
 
 impl<'de> Deserialize<'de> for Conditions {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Conditions, D::Error> {
-        struct ConditionsVisitor;
+        from_any_json(deserializer)
+    }
+}
 
-        fn no_list<E: Error>(found: Scalar) -> Result<Conditions, E> {
-            match found {
-                Scalar::Null => Ok(Conditions::default()),
-                _ => Err(E::custom("query.conditions must be a list of conditions, or null")),
-            }
+impl<'de> FromAnyJson<'de> for Conditions {
+    fn from_scalar<E: Error>(scalar: Scalar) -> Result<Conditions, E> {
+        match scalar {
+            Scalar::Null => Ok(Conditions::default()),
+            _ => Err(E::custom("query.conditions must be a list of conditions, or null")),
         }
+    }
 
-        impl<'de> Visitor<'de> for ConditionsVisitor {
-            type Value = Conditions;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of conditions")
-            }
-
-            visit_scalars_as!(no_list);
-
-            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Conditions, A::Error> {
-                ScalarVisitor.visit_map(fields).and_then(no_list)
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Conditions, A::Error> {
-                let mut conditions = Conditions::default();
-                while conditions.has_room() {
-                    let Some(item) = items.next_element::<MaybeObject<SentCondition>>()? else {
-                        return Ok(conditions);
-                    };
-                    let condition = match item {
-                        MaybeObject::Object(sent) => Condition::of(sent).map_err(|wrong| format!(".{wrong}")),
-                        MaybeObject::Null | MaybeObject::Other => Err(" must be an object".to_owned()),
-                    };
-                    let nth = conditions.count;
-                    conditions
-                        .add(condition.map_err(|wrong| A::Error::custom(format!("query.conditions[{nth}]{wrong}")))?);
-                }
-                while items.next_element::<IgnoredAny>()?.is_some() {
-                    conditions.count += 1;
-                }
-                Ok(conditions)
-            }
+    fn from_list<A: SeqAccess<'de>>(mut items: A) -> Result<Conditions, A::Error> {
+        let mut conditions = Conditions::default();
+        while conditions.has_room() {
+            let Some(item) = items.next_element::<MaybeObject<SentCondition>>()? else {
+                return Ok(conditions);
+            };
+            let condition = match item {
+                MaybeObject::Object(sent) => Condition::of(sent).map_err(|wrong| format!(".{wrong}")),
+                MaybeObject::Null | MaybeObject::Other => Err(" must be an object".to_owned()),
+            };
+            let nth = conditions.count;
+            conditions.add(condition.map_err(|wrong| A::Error::custom(format!("query.conditions[{nth}]{wrong}")))?);
         }
-
-        deserializer.deserialize_any(ConditionsVisitor)
+        while items.next_element::<IgnoredAny>()?.is_some() {
+            conditions.count += 1;
+        }
+        Ok(conditions)
     }
 }
 
 impl<'de> Deserialize<'de> for ScalarOrSet {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ScalarOrSet, D::Error> {
-        struct ScalarOrSetVisitor;
+        from_any_json(deserializer)
+    }
+}
 
-        impl<'de> Visitor<'de> for ScalarOrSetVisitor {
-            type Value = ScalarOrSet;
+impl<'de> FromAnyJson<'de> for ScalarOrSet {
+    fn from_scalar<E>(scalar: Scalar) -> Result<ScalarOrSet, E> {
+        Ok(ScalarOrSet::One(scalar))
+    }
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a value")
-            }
-
-            visit_scalars_as!(|value| Ok(ScalarOrSet::One(value)));
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<ScalarOrSet, A::Error> {
-                let mut set = ValueSet::default();
-                while set.kept.len() < MAX_SET_VALUES {
-                    let Some(SentSetValue { value, kind }) = items.next_element()? else {
-                        return Ok(ScalarOrSet::Set(set));
-                    };
-                    let kind = unsupported(kind).unwrap_or_else(|()| {
-                        set.untyped.get_or_insert(set.count);
-                        None
-                    });
-                    set.count += 1;
-                    set.kept.push(SetValue { value, kind });
-                }
-                while items.next_element::<IgnoredAny>()?.is_some() {
-                    set.count += 1;
-                }
-                Ok(ScalarOrSet::Set(set))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<ScalarOrSet, A::Error> {
-                ScalarVisitor.visit_map(fields).map(ScalarOrSet::One)
-            }
+    fn from_list<A: SeqAccess<'de>>(mut items: A) -> Result<ScalarOrSet, A::Error> {
+        let mut set = ValueSet::default();
+        while set.kept.len() < MAX_SET_VALUES {
+            let Some(SentSetValue { value, kind }) = items.next_element()? else {
+                return Ok(ScalarOrSet::Set(set));
+            };
+            let kind = unsupported(kind).unwrap_or_else(|()| {
+                set.untyped.get_or_insert(set.count);
+                None
+            });
+            set.count += 1;
+            set.kept.push(TypedValue { value, kind });
         }
-
-        deserializer.deserialize_any(ScalarOrSetVisitor)
+        while items.next_element::<IgnoredAny>()?.is_some() {
+            set.count += 1;
+        }
+        Ok(ScalarOrSet::Set(set))
     }
 }
 
@@ -255,6 +220,16 @@ struct SentSetValue {
 
 impl<'de> Deserialize<'de> for SentSetValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SentSetValue, D::Error> {
+        from_any_json(deserializer)
+    }
+}
+
+impl<'de> FromAnyJson<'de> for SentSetValue {
+    fn from_scalar<E>(value: Scalar) -> Result<SentSetValue, E> {
+        Ok(SentSetValue { value, kind: Scalar::Null })
+    }
+
+    fn from_object<A: MapAccess<'de>>(fields: A) -> Result<SentSetValue, A::Error> {
         /// The fields of a value with a type.
         #[derive(Deserialize)]
         struct Typed {
@@ -268,28 +243,8 @@ impl<'de> Deserialize<'de> for SentSetValue {
             Scalar::Object
         }
 
-        struct SetValueVisitor;
-
-        impl<'de> Visitor<'de> for SetValueVisitor {
-            type Value = SentSetValue;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a value")
-            }
-
-            visit_scalars_as!(|value| Ok(SentSetValue { value, kind: Scalar::Null }));
-
-            fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<SentSetValue, A::Error> {
-                Ok(SentSetValue { value: ScalarVisitor.visit_seq(items)?, kind: Scalar::Null })
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<SentSetValue, A::Error> {
-                let Typed { value, kind } = Typed::deserialize(serde::de::value::MapAccessDeserializer::new(fields))?;
-                Ok(SentSetValue { value, kind })
-            }
-        }
-
-        deserializer.deserialize_any(SetValueVisitor)
+        let Typed { value, kind } = Typed::deserialize(MapAccessDeserializer::new(fields))?;
+        Ok(SentSetValue { value, kind })
     }
 }
 

@@ -1,11 +1,9 @@
 //! Connection Details, as an admin typed them. They are read whatever their form is, so that errors can name what is wrong.
 
-use std::fmt;
-
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess};
 
-use crate::wire::scalar::{Scalar, ScalarVisitor, visit_scalars_as};
+use crate::wire::scalar::{FromAnyJson, Scalar, from_any_json};
 
 /// A field of the Connection Details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,17 +26,9 @@ pub enum DetailsField {
     PartialResponse,
 }
 
-/// All fields and their names, in the order of [`DetailsField`].
-pub const FIELDS: [(DetailsField, &str); 8] = [
-    (DetailsField::Host, "host"),
-    (DetailsField::Port, "port"),
-    (DetailsField::Url, "url"),
-    (DetailsField::Upstream, "upstream"),
-    (DetailsField::RequestTimeout, "requestTimeout"),
-    (DetailsField::ScrapeInterval, "scrapeInterval"),
-    (DetailsField::NanInterpretation, "nan_interpretation"),
-    (DetailsField::PartialResponse, "partialResponse"),
-];
+/// The names of all fields, in the order of [`DetailsField`].
+pub const FIELDS: [&str; 8] =
+    ["host", "port", "url", "upstream", "requestTimeout", "scrapeInterval", "nan_interpretation", "partialResponse"];
 
 /// Which Prometheus to query, and how.
 #[derive(Debug, Default)]
@@ -81,48 +71,34 @@ fn is_shown(name: &str) -> bool {
 
 impl<'de> Deserialize<'de> for ConnectionDetails {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ConnectionDetails, D::Error> {
-        struct DetailsVisitor;
+        from_any_json(deserializer)
+    }
+}
 
-        fn not_an_object<E>(found: Scalar) -> Result<ConnectionDetails, E> {
-            let fault = DetailsFault::NotAnObject(found.kind());
-            Ok(ConnectionDetails { fault: Some(fault), ..ConnectionDetails::default() })
-        }
+impl<'de> FromAnyJson<'de> for ConnectionDetails {
+    fn from_scalar<E>(scalar: Scalar) -> Result<ConnectionDetails, E> {
+        let fault = Some(DetailsFault::NotAnObject(scalar.kind()));
+        Ok(ConnectionDetails { fault, ..ConnectionDetails::default() })
+    }
 
-        impl<'de> Visitor<'de> for DetailsVisitor {
-            type Value = ConnectionDetails;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("Connection Details")
-            }
-
-            visit_scalars_as!(not_an_object);
-
-            fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<ConnectionDetails, A::Error> {
-                ScalarVisitor.visit_seq(items).and_then(not_an_object)
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<ConnectionDetails, A::Error> {
-                let mut details = ConnectionDetails::default();
-                let mut is_seen = [false; FIELDS.len()];
-                while let Some(name) = fields.next_key::<String>()? {
-                    if let Some(index) = FIELDS.iter().position(|(_, known)| *known == name) {
-                        details.values[index] = fields.next_value()?;
-                        if std::mem::replace(&mut is_seen[index], true) {
-                            details.fail(DetailsFault::Twice(FIELDS[index].1));
-                        }
-                        continue;
-                    }
-                    fields.next_value::<IgnoredAny>()?;
-                    // Fields that begin with `_` are remarks.
-                    if !name.starts_with('_') {
-                        details.fail(DetailsFault::Unknown(Some(name).filter(|name| is_shown(name))));
-                    }
+    fn from_object<A: MapAccess<'de>>(mut fields: A) -> Result<ConnectionDetails, A::Error> {
+        let mut details = ConnectionDetails::default();
+        let mut is_seen = [false; FIELDS.len()];
+        while let Some(name) = fields.next_key::<String>()? {
+            if let Some(index) = FIELDS.iter().position(|known| *known == name) {
+                details.values[index] = fields.next_value()?;
+                if std::mem::replace(&mut is_seen[index], true) {
+                    details.fail(DetailsFault::Twice(FIELDS[index]));
                 }
-                Ok(details)
+                continue;
+            }
+            fields.next_value::<IgnoredAny>()?;
+            // Fields that begin with `_` are remarks.
+            if !name.starts_with('_') {
+                details.fail(DetailsFault::Unknown(Some(name).filter(|name| is_shown(name))));
             }
         }
-
-        deserializer.deserialize_any(DetailsVisitor)
+        Ok(details)
     }
 }
 
@@ -132,9 +108,15 @@ mod tests {
 
     #[test]
     fn each_field_has_its_place_in_the_table() {
-        for (index, (field, _)) in FIELDS.into_iter().enumerate() {
-            assert_eq!(field as usize, index);
-        }
+        let check = |field: DetailsField, name: &str| assert_eq!(FIELDS[field as usize], name);
+        check(DetailsField::Host, "host");
+        check(DetailsField::Port, "port");
+        check(DetailsField::Url, "url");
+        check(DetailsField::Upstream, "upstream");
+        check(DetailsField::RequestTimeout, "requestTimeout");
+        check(DetailsField::ScrapeInterval, "scrapeInterval");
+        check(DetailsField::NanInterpretation, "nan_interpretation");
+        check(DetailsField::PartialResponse, "partialResponse");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::wire::conditions::Conditions;
 use crate::wire::connection_details::ConnectionDetails;
-use crate::wire::scalar::{BoundedText, MAX_VALUE_BYTES, Name, Scalar};
+use crate::wire::scalar::{BoundedText, MAX_VALUE_BYTES, Name};
 use crate::wire::strict_json;
 
 /// Parses a body.
@@ -51,13 +51,13 @@ pub struct FieldNamesQuery {
     pub conditions: Conditions,
     /// Milliseconds since the epoch.
     #[serde(default, deserialize_with = "named::start_time")]
-    pub start_time: Option<Integer>,
+    pub start_time: Option<i64>,
     /// Milliseconds since the epoch.
     #[serde(default, deserialize_with = "named::end_time")]
-    pub end_time: Option<Integer>,
+    pub end_time: Option<i64>,
     /// The most results.
     #[serde(default, deserialize_with = "named::limit")]
-    pub limit: Option<Integer>,
+    pub limit: Option<i64>,
 }
 
 /// `FieldValuesQuery`.
@@ -69,16 +69,16 @@ pub struct FieldValuesQuery {
     pub conditions: Conditions,
     /// Milliseconds since the epoch.
     #[serde(default, deserialize_with = "named::start_time")]
-    pub start_time: Option<Integer>,
+    pub start_time: Option<i64>,
     /// Milliseconds since the epoch.
     #[serde(default, deserialize_with = "named::end_time")]
-    pub end_time: Option<Integer>,
+    pub end_time: Option<i64>,
     /// The most results.
     #[serde(default, deserialize_with = "named::limit")]
-    pub limit: Option<Integer>,
+    pub limit: Option<i64>,
     /// How many results to skip.
     #[serde(default, deserialize_with = "named::offset")]
-    pub offset: Option<Integer>,
+    pub offset: Option<i64>,
     /// The prefix of the values.
     #[serde(default, deserialize_with = "named::field_value_prefix")]
     pub field_value_prefix: Option<BoundedText<MAX_VALUE_BYTES>>,
@@ -105,13 +105,13 @@ pub struct MetricsQuery {
     pub conditions: Conditions,
     /// Milliseconds since the epoch; absent or 0: since the beginning.
     #[serde(default, deserialize_with = "named::start_time")]
-    pub start_time: Option<Integer>,
+    pub start_time: Option<i64>,
     /// Milliseconds since the epoch; absent or 0: until now.
     #[serde(default, deserialize_with = "named::end_time")]
-    pub end_time: Option<Integer>,
+    pub end_time: Option<i64>,
     /// The most points.
     #[serde(default, deserialize_with = "named::limit")]
-    pub limit: Option<Integer>,
+    pub limit: Option<i64>,
     /// Whether the newest points come first, and are kept.
     #[serde(default, deserialize_with = "named::latest_first")]
     pub latest_first: Option<bool>,
@@ -129,7 +129,7 @@ pub struct SentAggregation {
     pub method: Name,
     /// The length of a bucket in milliseconds.
     #[serde(deserialize_with = "named::bucket_size_millis")]
-    pub bucket_size_millis: Integer,
+    pub bucket_size_millis: i64,
 }
 
 /// Deserializers of fields. Their errors name the field and say what it must be. They accept any JSON value first, so that no error
@@ -137,7 +137,7 @@ pub struct SentAggregation {
 mod named {
     use serde::{Deserialize, Deserializer};
 
-    use super::{BoundedText, Integer, MAX_VALUE_BYTES, Name, SentAggregation, SentField};
+    use super::{BoundedText, MAX_VALUE_BYTES, Name, SentAggregation, SentField};
     use crate::wire::scalar::{optional_scalar, scalar};
     use crate::wire::strict_json::{object, optional_object};
 
@@ -154,10 +154,10 @@ mod named {
     }
 
     fields! {
-        start_time: Option<Integer> = optional_scalar "query.startTime must be a whole number of milliseconds, or null";
-        end_time: Option<Integer> = optional_scalar "query.endTime must be a whole number of milliseconds, or null";
-        limit: Option<Integer> = optional_scalar "query.limit must be a whole number, or null";
-        offset: Option<Integer> = optional_scalar "query.offset must be a whole number, or null";
+        start_time: Option<i64> = optional_scalar "query.startTime must be a whole number of milliseconds, or null";
+        end_time: Option<i64> = optional_scalar "query.endTime must be a whole number of milliseconds, or null";
+        limit: Option<i64> = optional_scalar "query.limit must be a whole number, or null";
+        offset: Option<i64> = optional_scalar "query.offset must be a whole number, or null";
         latest_first: Option<bool> = optional_scalar "query.latestFirst must be true, false or null";
         field_value_prefix: Option<BoundedText<MAX_VALUE_BYTES>> =
             optional_scalar "query.fieldValuePrefix must be a text of at most 262144 bytes, or null";
@@ -165,24 +165,8 @@ mod named {
         field_name: Name = scalar "query.field.fieldName must be a text of at most 1024 bytes";
         aggregation: Option<SentAggregation> = optional_object "query.aggregation must be an object, or null";
         method: Name = scalar "query.aggregation.method must be a text of at most 1024 bytes";
-        bucket_size_millis: Integer =
+        bucket_size_millis: i64 =
             scalar "query.aggregation.bucketSizeMillis must be a whole number of milliseconds";
-    }
-}
-
-/// A whole number; `5.0` is one, too, because some serialisers write it so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Integer(pub i64);
-
-impl TryFrom<Scalar> for Integer {
-    type Error = ();
-
-    fn try_from(scalar: Scalar) -> Result<Integer, ()> {
-        let Scalar::Number(number) = scalar else { return Err(()) };
-        // Up to 2^53, every whole number is exact.
-        let from_float = |float: f64| (float.fract() == 0.0 && float.abs() < 9e15).then_some(float as i64);
-        let whole = number.as_i64().or_else(|| number.as_f64().and_then(from_float));
-        whole.map(Integer).ok_or(())
     }
 }
 

@@ -2,6 +2,7 @@
 //! not kept.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::Deref;
 
 use serde::Deserialize;
@@ -62,7 +63,13 @@ impl Scalar {
 
 impl<'de> Deserialize<'de> for Scalar {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Scalar, D::Error> {
-        deserializer.deserialize_any(ScalarVisitor)
+        from_any_json(deserializer)
+    }
+}
+
+impl FromAnyJson<'_> for Scalar {
+    fn from_scalar<E>(scalar: Scalar) -> Result<Scalar, E> {
+        Ok(scalar)
     }
 }
 
@@ -74,6 +81,18 @@ impl TryFrom<Scalar> for bool {
             Scalar::Bool(truth) => Ok(truth),
             _ => Err(()),
         }
+    }
+}
+
+/// A whole number; `5.0` is one, too, because some serialisers write it so.
+impl TryFrom<Scalar> for i64 {
+    type Error = ();
+
+    fn try_from(scalar: Scalar) -> Result<i64, ()> {
+        let Scalar::Number(number) = scalar else { return Err(()) };
+        // Up to 2^53, every whole number is exact.
+        let from_float = |float: f64| (float.fract() == 0.0 && float.abs() < 9e15).then_some(float as i64);
+        number.as_i64().or_else(|| number.as_f64().and_then(from_float)).ok_or(())
     }
 }
 
@@ -128,67 +147,75 @@ pub(super) fn optional_scalar<'de, D: Deserializer<'de>, T: TryFrom<Scalar>>(
     }
 }
 
-/// Reads any JSON value. Other visitors pass values to it that they do not need.
-pub(super) struct ScalarVisitor;
+/// A type that can be made of any JSON value. Unless it says otherwise, a list and an object are read to their ends, and count as
+/// scalars.
+pub(super) trait FromAnyJson<'de>: Sized {
+    fn from_scalar<E: Error>(scalar: Scalar) -> Result<Self, E>;
 
-impl<'de> Visitor<'de> for ScalarVisitor {
-    type Value = Scalar;
+    fn from_list<A: SeqAccess<'de>>(mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Self::from_scalar(Scalar::List)
+    }
+
+    fn from_object<A: MapAccess<'de>>(mut fields: A) -> Result<Self, A::Error> {
+        while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Self::from_scalar(Scalar::Object)
+    }
+}
+
+/// Reads a value of such a type.
+///
+/// # Errors
+/// Those of the type, and malformed JSON.
+pub(super) fn from_any_json<'de, T: FromAnyJson<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    deserializer.deserialize_any(AnyJson(PhantomData))
+}
+
+struct AnyJson<T>(PhantomData<T>);
+
+impl<'de, T: FromAnyJson<'de>> Visitor<'de> for AnyJson<T> {
+    type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any value")
     }
 
-    fn visit_unit<E>(self) -> Result<Scalar, E> {
-        Ok(Scalar::Null)
+    fn visit_unit<E: Error>(self) -> Result<T, E> {
+        T::from_scalar(Scalar::Null)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Scalar, E> {
-        Ok(Scalar::Bool(value))
+    fn visit_bool<E: Error>(self, value: bool) -> Result<T, E> {
+        T::from_scalar(Scalar::Bool(value))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Scalar, E> {
-        Ok(Scalar::Number(value.into()))
+    fn visit_u64<E: Error>(self, value: u64) -> Result<T, E> {
+        T::from_scalar(Scalar::Number(value.into()))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Scalar, E> {
-        Ok(Scalar::Number(value.into()))
+    fn visit_i64<E: Error>(self, value: i64) -> Result<T, E> {
+        T::from_scalar(Scalar::Number(value.into()))
     }
 
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Scalar, E> {
-        Number::from_f64(value).map(Scalar::Number).ok_or_else(|| E::custom("a number is out of range"))
+    fn visit_f64<E: Error>(self, value: f64) -> Result<T, E> {
+        let number = Number::from_f64(value).ok_or_else(|| E::custom("a number is out of range"))?;
+        T::from_scalar(Scalar::Number(number))
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
-        Ok(match text.len() {
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        T::from_scalar(match text.len() {
             length if length > MAX_VALUE_BYTES => Scalar::LongText(length),
             _ => Scalar::Text(text.to_owned()),
         })
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Scalar, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Scalar::List)
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<T, A::Error> {
+        T::from_list(items)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Scalar, A::Error> {
-        while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Scalar::Object)
+    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<T, A::Error> {
+        T::from_object(fields)
     }
 }
-
-/// Defines the methods of a visitor for scalars: each reads a [`Scalar`] by [`ScalarVisitor`], and applies a function to it.
-macro_rules! visit_scalars_as {
-    ($make:expr) => {
-        visit_scalars_as!($make; visit_unit(), visit_bool(value: bool), visit_u64(value: u64), visit_i64(value: i64),
-            visit_f64(value: f64), visit_str(value: &str));
-    };
-    ($make:expr; $($visit:ident($($value:ident: $type:ty)?)),*) => {$(
-        fn $visit<E: serde::de::Error>(self $(, $value: $type)?) -> Result<Self::Value, E> {
-            ScalarVisitor.$visit($($value)?).and_then($make)
-        }
-    )*};
-}
-pub(super) use visit_scalars_as;
 
 #[cfg(test)]
 mod tests {

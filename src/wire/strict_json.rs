@@ -1,14 +1,11 @@
 //! Reads JSON objects, and only these. The code that serde derives accepts a list in place of an object, as the values of its
 //! fields in their order: it would read the set `["a", "b"]` as the value `a` of type `b`.
 
-use std::fmt;
-use std::marker::PhantomData;
-
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess};
 
-use crate::wire::scalar::{Scalar, ScalarVisitor, visit_scalars_as};
+use crate::wire::scalar::{FromAnyJson, Scalar, from_any_json};
 
 /// The value of a field that should be an object.
 #[derive(Debug, Default)]
@@ -24,31 +21,17 @@ pub(super) enum MaybeObject<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for MaybeObject<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<MaybeObject<T>, D::Error> {
-        struct ObjectVisitor<T>(PhantomData<T>);
+        from_any_json(deserializer)
+    }
+}
 
-        fn no_object<T, E>(found: Scalar) -> Result<MaybeObject<T>, E> {
-            Ok(if found == Scalar::Null { MaybeObject::Null } else { MaybeObject::Other })
-        }
+impl<'de, T: Deserialize<'de>> FromAnyJson<'de> for MaybeObject<T> {
+    fn from_scalar<E>(scalar: Scalar) -> Result<MaybeObject<T>, E> {
+        Ok(if scalar == Scalar::Null { MaybeObject::Null } else { MaybeObject::Other })
+    }
 
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
-            type Value = MaybeObject<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            visit_scalars_as!(no_object);
-
-            fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<MaybeObject<T>, A::Error> {
-                ScalarVisitor.visit_seq(items).and_then(no_object)
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<MaybeObject<T>, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(map)).map(MaybeObject::Object)
-            }
-        }
-
-        deserializer.deserialize_any(ObjectVisitor(PhantomData))
+    fn from_object<A: MapAccess<'de>>(fields: A) -> Result<MaybeObject<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(fields)).map(MaybeObject::Object)
     }
 }
 
@@ -60,10 +43,7 @@ pub(super) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
     must_be: &str,
 ) -> Result<T, D::Error> {
-    match MaybeObject::deserialize(deserializer)? {
-        MaybeObject::Object(object) => Ok(object),
-        MaybeObject::Null | MaybeObject::Other => Err(D::Error::custom(must_be)),
-    }
+    optional_object(deserializer, must_be)?.ok_or_else(|| D::Error::custom(must_be))
 }
 
 /// Reads an object, or `null`.

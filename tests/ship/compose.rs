@@ -40,7 +40,7 @@ fn the_key_is_a_file_and_only_the_prometheus_beside_it_is_queried() {
     let services = services(&["compose.yaml"]);
     let variables = services["mirror"]["environment"].as_object().unwrap();
     for name in variables.keys() {
-        assert!(TABLE.iter().any(|setting| setting.variable == name), "{name} is no setting");
+        assert!(TABLE.iter().any(|setting| setting.variable() == *name), "{name} is no setting");
     }
     let secret = services["mirror"]["secrets"][0]["source"].as_str().unwrap();
     assert_eq!(variables["API_KEY_FILE"], format!("/run/secrets/{secret}"));
@@ -72,7 +72,7 @@ fn named_upstreams_are_added_by_a_second_file_as_a_folder() {
     assert_eq!(variables["UPSTREAMS_FILE"], format!("{}/upstreams.yaml", volume["target"].as_str().unwrap()));
     assert_eq!(variables["NAMED_UPSTREAMS_ONLY"], "true");
     for name in variables.as_object().unwrap().keys() {
-        assert!(TABLE.iter().any(|setting| setting.variable == name), "{name} is no setting");
+        assert!(TABLE.iter().any(|setting| setting.variable() == *name), "{name} is no setting");
     }
     assert_eq!((&mirror["secrets"], &mirror["read_only"]), (&alone["mirror"]["secrets"], &json!(true)));
 }

@@ -56,9 +56,9 @@ impl Threads {
         self.metrics.thread_shortages.inc();
         self.note_shortage();
         if let Some(left_out) = self.limit.admit() {
-            let line = || log::Line::new("few threads").text("error", error);
             log::warn(|| {
-                line()
+                log::Line::new("few threads")
+                    .text("error", error)
                     .text("remedy", "allow the mirror more processes, or lower --workers")
                     .number("left_out", left_out)
             });

@@ -80,8 +80,9 @@ const WAYS: [(&str, &str); 3] = [
 
 #[test]
 fn a_variable_that_is_a_value_is_refused_with_its_name() {
-    for setting in TABLE.iter().filter(|setting| setting.variable != "LISTEN") {
-        let value = match setting.variable {
+    for setting in TABLE.iter().filter(|setting| setting.variable() != "LISTEN") {
+        let name = setting.variable();
+        let value = match name.as_str() {
             "API_KEY" | "API_KEY_FILE" => "global.apiKey".to_owned(),
             "CA_PATH" => "global.customCertificates".to_owned(),
             "PROXY" | "PROXY_FILE" => "global.proxy.url".to_owned(),
@@ -89,12 +90,9 @@ fn a_variable_that_is_a_value_is_refused_with_its_name() {
             variable => camel(variable),
         };
         for (way, yaml) in WAYS {
-            let install =
-                Install::promised().set("global.proxy.url=http://p").values(&yaml.replace("NAME", setting.variable));
-            install.check_refused(&[
-                &format!("{way}: the chart sets {}:", setting.variable),
-                &format!("use the value {value} instead"),
-            ]);
+            let install = Install::promised().set("global.proxy.url=http://p").values(&yaml.replace("NAME", &name));
+            install
+                .check_refused(&[&format!("{way}: the chart sets {name}:"), &format!("use the value {value} instead")]);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use prometheusmirror::settings::{Fallback, TABLE};
+use prometheusmirror::settings::{Fallback, Setting, TABLE};
 use serde_json::{Value, json};
 
 use super::everything::everything;
@@ -18,7 +18,8 @@ const DIFFERENT: [(&str, &str); 1] = [("SHUTDOWN_DELAY", "5")];
 fn every_setting_is_set_by_a_value() {
     let rendered = everything().render();
     let set: BTreeSet<_> = rendered.variables().iter().map(|variable| variable["name"].as_str().unwrap()).collect();
-    let wanted: BTreeSet<_> = TABLE.iter().map(|setting| setting.variable).collect();
+    let wanted = TABLE.map(Setting::variable);
+    let wanted: BTreeSet<&str> = wanted.iter().map(String::as_str).collect();
     let missing: Vec<_> = wanted.iter().filter(|variable| !set.contains(**variable)).collect();
     assert_eq!(missing, UNSET.iter().collect::<Vec<_>>());
     // All other variables come from values with their names.
@@ -30,7 +31,7 @@ fn every_setting_is_set_by_a_value() {
 fn the_defaults_are_those_of_the_server() {
     let rendered = Install::promised().render();
     for setting in TABLE {
-        let name = setting.variable;
+        let name = &*setting.variable();
         let different = DIFFERENT.iter().find(|(variable, _)| *variable == name).map(|(_, value)| *value);
         let expected = match setting.fallback {
             Fallback::Value(value) => Some(different.unwrap_or(value)),
@@ -113,7 +114,7 @@ fn what_the_server_would_refuse_or_take_for_everything_is_refused() {
 fn the_bounds_of_the_schema_are_those_of_the_server() {
     let schema: Value =
         serde_json::from_str(&std::fs::read_to_string(chart().join("values.schema.json")).unwrap()).unwrap();
-    let allowed = |variable: &str| TABLE.iter().find(|setting| setting.variable == variable).unwrap().allowed;
+    let allowed = |variable: &str| TABLE.iter().find(|setting| setting.variable() == variable).unwrap().allowed;
     for (value, variable) in [
         ("workers", "WORKERS"),
         ("queueSize", "QUEUE_SIZE"),
