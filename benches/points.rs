@@ -152,7 +152,8 @@ fn encode_raw(bencher: Bencher, count: usize) {
 /// Values of all digits.
 #[divan::bench(args = [240, 11_000])]
 fn encode_rates(bencher: Bencher, count: usize) {
-    let rates: Vec<Sample> = samples(count, false).into_iter().map(|at| Sample { value: at.value / 15.0, ..at }).collect();
+    let rates: Vec<Sample> =
+        samples(count, false).into_iter().map(|at| Sample { value: at.value / 15.0, ..at }).collect();
     encode(bencher, &rates, None);
 }
 
