@@ -130,11 +130,10 @@ fn what_a_prometheus_streamed_becomes_the_points_it_was_loaded_with() {
         mirror.metric(&details, query.between(START, END).0)
     };
     for name in NAMES {
-        let frames = streamed::stored(name);
-        let whole = frames.concat();
+        let whole = streamed::stored(name);
         for (how, reply) in [
             ("in one piece", streamed::reply(&whole)),
-            ("a frame a chunk", streamed::in_chunks(&frames)),
+            ("in one HTTP chunk", streamed::in_chunks(std::slice::from_ref(&whole))),
             ("a byte a chunk", streamed::in_chunks(&whole.iter().map(|byte| vec![*byte]).collect::<Vec<_>>())),
             (
                 "to the end of the connection",
@@ -262,11 +261,10 @@ fn many_streamed(request: &Request) -> Reply {
     let chunk = |block: i64| {
         let (first, end) = (first.max(block * BLOCK), end.min((block + 1) * BLOCK));
         let value = if is_finite(first) { 1.5 } else { f64::INFINITY };
-        let chunk = steady(time_of(first), EVERY_MS, (end - first) as u16, value);
-        frame(&series(&[("__name__", "stub_metric")], &[chunk]))
+        steady(time_of(first), EVERY_MS, (end - first) as u16, value)
     };
     let blocks = if first < end { first / BLOCK..(end - 1) / BLOCK + 1 } else { 0..0 };
-    streamed::reply(blocks.flat_map(chunk).collect::<Vec<u8>>())
+    streamed::reply(frame(&series(&[("__name__", "stub_metric")], &blocks.map(chunk).collect::<Vec<_>>())))
 }
 
 /// The samples of a range selector.

@@ -37,6 +37,10 @@ pub use failure::ReadFailure;
 /// The bits of the NaN that marks the end of a series (`StaleNaN` in Prometheus's `model/value`). It is not a sample.
 const STALE: u64 = 0x7ff0_0000_0000_0002;
 
+/// A series continues in another message only if its labels and chunks in this one have at least so many bytes. That is the default of
+/// Prometheus's `--storage.remote.read-max-bytes-in-frame`.
+const FULL_MESSAGE_BYTES: usize = 1 << 20;
+
 /// Reads a response and passes its samples in the range to the sink, series after series. If nothing is found, the response is
 /// empty.
 ///
@@ -45,9 +49,10 @@ const STALE: u64 = 0x7ff0_0000_0000_0002;
 ///
 /// At most one frame is in memory, and the samples of those chunks that overlap at one instant.
 ///
-/// Consecutive series with the same labels are one series in several messages, and the later message must begin after the end of
-/// the earlier one. Two different series may look alike: Prometheus adds its external labels to all series and may thereby replace
-/// the label that told them apart (prometheus/prometheus#12605). If they overlap, the reading fails with [`ReadFailure::Unsorted`].
+/// Consecutive messages with the same labels may be one series, whose chunks fill more than one message. The later message must then
+/// begin after the end of the earlier one. They may also be two series that look alike: Prometheus adds its external labels to all
+/// series and may thereby replace the label that told them apart (prometheus/prometheus#12605). If the earlier message is not full, or
+/// if the two overlap, the reading fails with [`ReadFailure::Unsorted`].
 ///
 /// # Errors
 /// Fails if the response cannot be read to its end, or if anything in it is not as it should be. What the sink has received by then
@@ -58,6 +63,7 @@ pub fn decode(body: &mut impl Read, range: TimeRange, sink: &mut impl SampleSink
         range,
         labels: SeriesLabels::default(),
         next_labels: SeriesLabels::default(),
+        is_full: true,
         merge: ChunkMerge::new(range),
         output: Output { sink, has_begun: false },
     };
@@ -95,6 +101,8 @@ struct ResponseReader<'s, S> {
     /// The labels of the series that is being read, and space for those of the next one.
     labels: SeriesLabels,
     next_labels: SeriesLabels,
+    /// Whether the message that was read last may not contain the whole series.
+    is_full: bool,
     merge: ChunkMerge,
     output: Output<'s, S>,
 }
@@ -122,7 +130,10 @@ impl<S: SampleSink> ResponseReader<'_, S> {
             std::mem::swap(&mut self.next_labels, &mut self.labels);
             self.merge.begin();
             self.output.has_begun = false;
+        } else if !self.is_full {
+            return Err(Unsorted.into());
         }
+        self.is_full = message.len() >= FULL_MESSAGE_BYTES;
         for field in protobuf::fields(message) {
             if let (2, chunk) = field? {
                 self.chunk(chunk.bytes()?)?;
@@ -367,11 +378,13 @@ mod tests {
             let chunks: Vec<_> = samples.iter().map(|samples| chunk_of(samples)).collect();
             series(&[("__name__", "up"), ("job", job)], &chunks)
         };
+        // Filled by a field that is not read.
+        let full = |series: Vec<u8>| [series, field(9, &[0; FULL_MESSAGE_BYTES])].concat();
         let found = found(
             &stream(&[
-                &[up("a", &[&[(1, 1.0)]]), up("b", &[&[(1, 2.0)], &[(2, 3.0)]])],
-                &[up("b", &[&[(3, 4.0)]])],
-                &[up("b", &[&[(4, 5.0), (5, 6.0)]]), up("b", &[&[(6, 7.0)]]), up("c", &[&[(1, 8.0)]])],
+                &[up("a", &[&[(1, 1.0)]]), full(up("b", &[&[(1, 2.0)], &[(2, 3.0)]]))],
+                &[full(up("b", &[&[(3, 4.0)]]))],
+                &[full(up("b", &[&[(4, 5.0), (5, 6.0)]])), up("b", &[&[(6, 7.0)]]), up("c", &[&[(1, 8.0)]])],
                 &[up("a", &[&[(1, 9.0)]])],
             ]),
             ALL,
@@ -397,6 +410,8 @@ mod tests {
             (&[(1, 1.0), (5, 2.0)], &[(3, 8.0), (9, 9.0)]),
             // Labels count even if none of their samples are passed on.
             (&[(1, STALE_NAN)], &[(1, 7.0)]),
+            // One begins after the end of the other one.
+            (&[(1, 1.0), (5, 2.0)], &[(6, 8.0), (9, 9.0)]),
         ] {
             for stream in [stream(&[&[alike(one)], &[alike(other)]]), stream(&[&[alike(one), alike(other)]])] {
                 assert!(matches!(found(&stream, ALL), Err(ReadFailure::Unsorted)), "{one:?} {other:?}");

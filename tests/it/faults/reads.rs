@@ -27,10 +27,15 @@ fn mirrors() -> Vec<Mirror> {
     queries().iter().map(|_| Mirror::start()).collect()
 }
 
-/// A good series: samples from an hour before the range until its end, in three frames.
-fn good_frames() -> Vec<Vec<u8>> {
+/// A good response in three frames: samples of a series from an hour before the range until its end, and two series that ended long
+/// before.
+fn good_frames() -> [Vec<u8>; 3] {
     let chunk = |nth: i64| steady(START - 3_600_000 + nth * 1_500_000, 15_000, 100, 1.5);
-    (0..3).map(|nth| frame(&streamed::series(&LABELS, &[chunk(nth)]))).collect()
+    let ended = |job| {
+        let chunk = steady(START - 30 * 86_400_000, 15_000, 100, 1.5);
+        frame(&streamed::series(&[("__name__", "stub_metric"), ("job", job)], &[chunk]))
+    };
+    [frame(&streamed::series(&LABELS, &[0, 1, 2].map(chunk))), ended("b"), ended("c")]
 }
 
 /// Responds to reads like this and to all else well: each query must end in an error with this text, without other calls. Then the
@@ -129,7 +134,7 @@ fn a_stream_that_is_cut_is_an_error_and_no_shorter_response() {
 #[test]
 fn a_flipped_bit_anywhere_is_an_error() {
     let mirrors = mirrors();
-    let whole = stored("gauge").concat();
+    let whole = stored("gauge");
     for bit in (0..whole.len() * 8).step_by(whole.len() * 8 / 40).chain([0, 7, 8, 15, 16, 47, 48]) {
         let mut flipped = whole.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
@@ -141,7 +146,7 @@ fn a_flipped_bit_anywhere_is_an_error() {
 fn a_message_that_does_not_decode_is_an_error_although_its_checksum_is_right() {
     let mirrors = mirrors();
     let (last, data) = (START + 99 * 1000, steady_data(START, 1000, 100, 1.5));
-    let of = |chunk: Vec<u8>| streamed::series(&LABELS, &[chunk]);
+    let of = |chunk: Vec<u8>| streamed::series(&[("__name__", "stub_metric"), ("job", "z")], &[chunk]);
     let mut counted_too_high = data.clone();
     counted_too_high[..2].copy_from_slice(&2_000u16.to_be_bytes());
     for (fault, message, says) in [
@@ -207,7 +212,7 @@ fn a_stream_without_an_end_is_ended_by_the_deadline() {
     // None of these samples is in the range, so no bound on samples ends them.
     let endless = After::Count(|block| {
         let first = block as i64 * 1_000_000;
-        frame(&streamed::series(&LABELS, &[steady(first, 1, 10_000, 1.5)]))
+        frame(&streamed::series(&[("pod", &block.to_string())], &[steady(first, 1, 10_000, 1.5)]))
     });
     check(&mirrors, "frames before the range", &Reply::raw(head("")).then(endless), IN_TIME);
     let empty = After::Repeat(frame(&[]).repeat(1000));

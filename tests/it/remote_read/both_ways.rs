@@ -209,3 +209,21 @@ fn a_condition_on_an_external_label_finds_the_series_that_have_it_themselves() {
         ways.check_gone();
     }
 }
+
+/// An external label is added to series that lack it. One of two series then looks like the other one.
+#[test]
+fn series_that_external_labels_make_alike_are_not_one_series() {
+    for engine in ENGINES {
+        let config = "{global: {external_labels: {region: eu}}}";
+        let prometheus = Prometheus::start_engine(engine, config, Samples::Loaded, &[]);
+        let ways = Ways::to(prometheus.server());
+        let raw = Query::counter("relabelled_total").between(T0, T0 + 10 * MINUTE);
+        assert_error(&ways.ask(&raw, engine.name()), "RemoteMirrorError", &["Too many metrics.", "region"]);
+        let sum = |method| raw.clone().aggregated(method, 10 * MINUTE);
+        // Each series rises by 10 nineteen times, in 15 s each.
+        for (method, expected) in [("SUM", 380.0), ("MEAN", 2.0 * 10.0 / 15.0)] {
+            let expected = [vec![expected, T0 as f64, (T0 + 10 * MINUTE) as f64]];
+            assert_points(&ways.ask(&sum(method), engine.name()), &expected, 1e-9, method);
+        }
+    }
+}

@@ -52,27 +52,21 @@ pub fn whole() -> &'static [u8] {
     RESPONSE
 }
 
-/// One of the series of the real response: a frame for each of its chunks.
-pub fn stored(name: &str) -> Vec<Vec<u8>> {
-    let mut frames = Vec::new();
+/// One of the series of the real response, in a frame.
+pub fn stored(name: &str) -> Vec<u8> {
     let mut rest = RESPONSE;
     while !rest.is_empty() {
         let length = take_varint(&mut rest) as usize;
         let (message, after) = rest[4..].split_at(length);
         rest = after;
         for (_, series) in fields(message).into_iter().filter(|(field, _)| *field == 1) {
-            let of_series = |wanted: u64| {
-                let found = fields(series).into_iter().filter(move |(field, _)| *field == wanted);
-                found.map(move |(field, content)| bytes(field, content))
-            };
-            let labels: Vec<Vec<u8>> = of_series(1).collect();
-            if labels.contains(&bytes(1, &[text(1, "series"), text(2, name)].concat())) {
-                frames.extend(of_series(2).map(|chunk| frame(&bytes(1, &[labels.concat(), chunk].concat()))));
+            let label = bytes(1, &[text(1, "series"), text(2, name)].concat());
+            if fields(series).into_iter().any(|(field, content)| bytes(field, content) == label) {
+                return frame(&bytes(1, series));
             }
         }
     }
-    assert!(!frames.is_empty(), "no series {name}");
-    frames
+    panic!("no series {name}")
 }
 
 /// The samples of one of the series in Prometheus.
