@@ -146,14 +146,14 @@ impl CounterReader {
         to.at - from.at <= self.sure_gap_ms || self.is_usual(from, to, earlier)
     }
 
-    /// Whether a long interval is usual for this series. The first interval has none to compare with, so it counts as usual.
+    /// Whether a long interval is usual for this series.
     fn is_usual(&mut self, from: Sample, to: Sample, earlier: &[Sample]) -> bool {
         let mut times = self.newest;
         times.move_on(earlier);
         if let Some(first) = times.first_if_undecided() {
             self.reach.note_undecided(first, to.at);
         }
-        times.longest_usual_ms().is_none_or(|longest_usual_ms| to.at - from.at <= longest_usual_ms)
+        !times.is_gap(to.at - from.at)
     }
 
     /// Ends a series. The next sample belongs to another one.

@@ -9,6 +9,10 @@ const SURE_GAP_MS: i64 = 300_000;
 /// An interval of up to this many scrape intervals has a rate. This allows for two lost scrapes and jitter.
 const GAP_INTERVALS: i64 = 4;
 
+/// The first interval of a series has a rate up to this length in milliseconds: an hour. A query whose range begins later does not look
+/// further back for it, and must not find another rate than a query whose range begins earlier.
+const LONGEST_FIRST_MS: i64 = 3_600_000;
+
 /// The number of distances between earlier samples that decide whether an interval is unusually long for its series.
 const DISTANCES: usize = 5;
 
@@ -71,6 +75,11 @@ impl Times {
     /// Up to this length in milliseconds, an interval is not unusually long for the series. `None` without distances.
     pub(super) fn longest_usual_ms(&self) -> Option<i64> {
         self.usual_distance_ms().map(|ms| ms.saturating_mul(GAP_INTERVALS))
+    }
+
+    /// Whether an interval of this many milliseconds after these times is unusually long for the series.
+    pub(super) fn is_gap(&self, length_ms: i64) -> bool {
+        length_ms > self.longest_usual_ms().unwrap_or(LONGEST_FIRST_MS)
     }
 }
 

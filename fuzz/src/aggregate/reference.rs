@@ -152,7 +152,7 @@ impl Counter {
             let mut lengths: Vec<i64> = before.iter().map(Interval::length_ms).collect();
             lengths.sort_unstable();
             let usual_ms = lengths.get(lengths.len().saturating_sub(1) / 2);
-            let has_rate = length_ms <= sure_ms || usual_ms.is_none_or(|usual_ms| length_ms <= 4 * usual_ms);
+            let has_rate = length_ms <= sure_ms || length_ms <= usual_ms.map_or(60 * MINUTE_MS, |usual_ms| 4 * usual_ms);
             intervals.push(Interval { from: pair[0].at, to: pair[1].at, increase, has_rate });
         }
         Counter { samples, intervals }

@@ -216,6 +216,24 @@ fn a_silence_is_no_interval_with_a_rate_however_far_back_samples_are_read() {
 }
 
 #[test]
+fn a_first_interval_of_more_than_an_hour_has_no_rate_in_any_range() {
+    let second = one("revived_total", &[]).samples[1].time;
+    for minutes in [301, 300, 299, 120, 61, 60, 59, 1, 0] {
+        let row = Row::new(COUNTER, "revived_total", (second - minutes * MINUTE, second + MINUTE));
+        check_values(&row, &[1.0; 4]);
+        for method in ["MEAN", "MAX", "MIN", "PERCENTILE_50"] {
+            check_values(&row.clone().by(method, MINUTE), &[1.0]);
+        }
+        let [.., last] = &row.clone().by("SUM", MINUTE).expected(Engine::Prometheus2)[..] else { panic!() };
+        assert_eq!(last[0], 540.0 + 3.0 * 15.0);
+        check(&row.by("SUM", MINUTE));
+    }
+    // A scrape interval that is given says otherwise.
+    let rules = Rules { scrape_interval: Some(90 * MINUTE), ..COUNTER };
+    check_values(&Row::new(rules, "revived_total", (second, second)), &[540.0 / 18_000.0]);
+}
+
+#[test]
 fn the_rate_before_a_range_is_known_where_scrapes_become_frequent() {
     let last = one("quickened_total", &[]).samples[4].time;
     let row = Row::new(COUNTER, "quickened_total", (last + 4 * MINUTE, last + 5 * MINUTE));

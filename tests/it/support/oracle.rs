@@ -129,9 +129,10 @@ impl Rules {
             let grown = pair[1].value - pair[0].value;
             // After a drop it counts from zero.
             let increase = if pair[1].value < pair[0].value { pair[1].value } else { grown };
-            // The five intervals before it determine which length is too long; the first has none before it.
+            // The five intervals before it determine which length is too long. The first has none before it.
             let usual = median(&lengths[index.saturating_sub(5)..index]);
-            let bounds = [5 * MINUTE, 4 * usual.unwrap_or(i64::MAX / 4), 4 * self.scrape_interval.unwrap_or(0)];
+            let longest_usual = usual.map_or(HOUR, |usual| 4 * usual);
+            let bounds = [5 * MINUTE, longest_usual, 4 * self.scrape_interval.unwrap_or(0)];
             let has_rate = bounds.iter().any(|bound| lengths[index] <= *bound);
             Interval { from: pair[0].time, to: pair[1].time, increase, has_rate }
         };

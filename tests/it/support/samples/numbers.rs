@@ -96,6 +96,9 @@ pub fn numbers() -> Vec<Series> {
     let mut resumed = every(T0 + 3 * SECOND, 30 * MINUTE, 20, |n| f64::from(n) * 1_800.0);
     resumed[12..].iter_mut().for_each(|sample| sample.time += 495 * MINUTE);
     add("resumed_total", &[("shift", "late")], resumed);
+    // Scraped once, and every 15 s from five hours later on.
+    let often = every(T0 + 5 * HOUR + 3 * SECOND, 15 * SECOND, 40, |n| 540.0 + f64::from(n) * 15.0);
+    add("revived_total", &[("shift", "late")], [every(T0 + 3 * SECOND, SECOND, 1, |_| 0.0), often].concat());
     // Scraped every 65 minutes, and every 15 s from 4 minutes after the fifth sample on.
     let mut quickened = every(T0 + 3 * SECOND, 65 * MINUTE, 5, |n| f64::from(n) * 3_900.0);
     let last = quickened[4].time;
