@@ -12,12 +12,14 @@ use crate::model::query::{MetricQuery, NanInterpretation, Source};
 use crate::model::time::TimeRange;
 use crate::prometheus::Session;
 
-/// The PromQL for a query of series, whose scrape interval in milliseconds is given or was measured.
+/// The PromQL for a query of series, whose scrape interval in milliseconds is given or was measured, or for an expression, which may be
+/// a scalar that the upstream refuses to aggregate.
 pub(super) fn equivalent(
     query: &MetricQuery,
     nan: NanInterpretation,
     given_ms: Option<i64>,
     measured_ms: Option<i64>,
+    is_scalar: bool,
 ) -> String {
     let spacing_ms = given_ms.or(measured_ms).unwrap_or(UNKNOWN_SPACING_MS);
     let rate_ms = spacing_ms.saturating_mul(RATE_INTERVALS);
@@ -25,6 +27,7 @@ pub(super) fn equivalent(
     match (&query.source, query.aggregation) {
         (Source::Expression(text), None) => text.clone(),
         (Source::Expression(text), Some(Aggregation { method, bucket_ms, .. })) => {
+            let text = if is_scalar { &promql::as_vector(text) } else { text };
             promql::in_bucket(text, nan, method, subquery(bucket_ms, given_ms))
         }
         (Source::Gauge(of), None) => matchers::selector(of),

@@ -72,8 +72,8 @@ pub(super) fn points_explanation(
     let mut notes: Vec<String> = origins.iter().flat_map(Origins::notes).collect();
     if is_promql {
         notes.push(
-            "The query covers more samples than the mirror reads, so PromQL computed the points: choose a shorter range to see the \
-             samples."
+            "The query covers more samples than the mirror reads, or has too many buckets, so PromQL computed the points: choose a \
+             shorter range or longer buckets to see the samples."
                 .to_owned(),
         );
     }
@@ -83,7 +83,7 @@ pub(super) fn points_explanation(
         (None, Some(milliseconds)) => Some(ScrapeInterval { milliseconds, from: "measured" }),
         (None, None) => None,
     };
-    let equivalent_promql = equivalent(query, nan, interval_ms, spacing_ms);
+    let equivalent_promql = equivalent(query, nan, interval_ms, spacing_ms, recording.is_scalar);
     let source = match recording.source {
         Some(SampleSource::RemoteRead) => "remote read",
         Some(SampleSource::RangeSelector) => "range selector",

@@ -47,7 +47,10 @@ pub(super) fn points(
     let points = evaluate(session, plan, left_out, &promql, |session| {
         // Some engines refuse a subquery of a scalar.
         let is_scalar = matches!(session.instant(&expression, Some(query.range.end)), Ok((ResultType::Scalar, _)));
-        Ok(is_scalar.then(|| in_buckets(bounds, &promql::as_vector(&expression))))
+        Ok(is_scalar.then(|| {
+            session.note_scalar();
+            in_buckets(bounds, &promql::as_vector(&expression))
+        }))
     })?;
     // A comparison silently leaves out native histograms.
     if !points.has_series {

@@ -56,8 +56,7 @@ pub(super) fn points(
         (SampleKind::Counter(interval_ms), _) => {
             let spacing_ms = largest_spacing(session, of, query.range, interval_ms)?;
             let rate_ms = spacing_ms.saturating_mul(RATE_INTERVALS);
-            // The increase since the sample before a bucket counts in the bucket. VictoriaMetrics includes that sample by itself.
-            let window_ms = if session.is_victoria_metrics() { bucket_ms } else { rate_ms.max(bucket_ms + spacing_ms) };
+            let window_ms = window_ms(session.is_victoria_metrics(), bucket_ms, spacing_ms);
             let subquery = Subquery::of(bucket_ms, Some(spacing_ms), bounds);
             promql::counters_in_bucket(of, aggregation, window_ms, rate_ms, subquery, offset_ms)
         }
@@ -65,6 +64,17 @@ pub(super) fn points(
     // PromQL has computed these values from NaN samples, too. One that is not finite must not become 0, whatever
     // `nan_interpretation` says.
     evaluate(session, plan, NanInterpretation::None, &promql, |_| Ok(None))
+}
+
+/// The range of the rate for a sum or a mean in milliseconds, at the scrape interval `spacing_ms`.
+fn window_ms(is_victoria_metrics: bool, bucket_ms: i64, spacing_ms: i64) -> i64 {
+    if is_victoria_metrics {
+        // VictoriaMetrics includes the sample before the range by itself, but needs one within it. A tenth of jitter does no harm.
+        bucket_ms.max(spacing_ms.saturating_add(spacing_ms / 10))
+    } else {
+        // The increase since the sample before a bucket counts in the bucket.
+        spacing_ms.saturating_mul(RATE_INTERVALS).max(bucket_ms.saturating_add(spacing_ms))
+    }
 }
 
 /// Checks that there is at most one gauge, because PromQL has no percentile of the samples of several series.
@@ -142,5 +152,22 @@ impl SampleSink for SpacingReader {
         }
         self.samples += samples.len() as u64;
         if self.samples > MAX_KEPT_SAMPLES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_of_a_rate_reaches_the_sample_before_a_bucket() {
+        let check = |bucket_ms: i64, spacing_ms: i64, elsewhere: i64, on_victoria_metrics: i64| {
+            assert_eq!(window_ms(false, bucket_ms, spacing_ms), elsewhere);
+            assert_eq!(window_ms(true, bucket_ms, spacing_ms), on_victoria_metrics);
+        };
+        check(60_000, 15_000, 75_000, 60_000);
+        check(60_000, 60_000, 240_000, 66_000);
+        // Without a sample in the window, VictoriaMetrics 1.145 has no rate.
+        check(1_000, 60_000, 240_000, 66_000);
     }
 }

@@ -291,6 +291,11 @@ fn expressions_name_their_promql_and_too_many_samples_are_said_so() {
     assert_eq!(explanation["equivalentPromql"], promql);
     assert_eq!(explanation["calls"][0]["query"], promql, "{}", explanation["calls"]);
 
+    // Prometheus refuses a subquery of a scalar, so its page would, too.
+    let scalar = Query::expression("7").between(T0, T0 + 10 * MINUTE).aggregated("MAX", 5 * MINUTE);
+    let promql = &explained(&Gateway::to_prometheus(), &scalar)["equivalentPromql"];
+    assert_eq!(prometheus::shared().value(promql.as_str().unwrap(), T0 + 5 * MINUTE), Some(7.0), "{promql}");
+
     let gateway = Gateway::to_prometheus();
     let explanation = explained(&gateway, &Query::expression("sum(room_celsius)").between(T0, T0 + 10 * MINUTE));
     assert_eq!(

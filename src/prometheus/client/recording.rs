@@ -26,6 +26,8 @@ pub struct Recording {
     pub read: Option<ReadRecord>,
     /// How the samples were read, if any were.
     pub source: Option<SampleSource>,
+    /// Whether the query is an expression that is a scalar, which the upstream refuses to aggregate.
+    pub is_scalar: bool,
     /// Whether later reads are ignored, because they belong to later points than the explanation shows.
     pub(super) is_settled: bool,
 }
@@ -84,7 +86,7 @@ pub struct SeriesRecord {
 impl Recording {
     /// An empty recording of a query whose points come in this order.
     pub(super) fn new(order: Order) -> Recording {
-        Recording { order, calls: Vec::new(), read: None, source: None, is_settled: false }
+        Recording { order, calls: Vec::new(), read: None, source: None, is_scalar: false, is_settled: false }
     }
 
     /// Starts over, because another replica is queried from scratch.

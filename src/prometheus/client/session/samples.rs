@@ -104,4 +104,11 @@ impl Session<'_> {
             recording.answer_by_promql();
         }
     }
+
+    /// Notes that the upstream refuses to aggregate the expression of the query, because it is a scalar.
+    pub fn note_scalar(&mut self) {
+        if let Some(recording) = &mut self.recording {
+            recording.is_scalar = true;
+        }
+    }
 }
