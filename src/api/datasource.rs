@@ -73,6 +73,10 @@ impl Datasource {
     }
 }
 
+/// What to do if only named upstreams are queried, and there is none.
+const NO_NAMED_UPSTREAM: &str = "this mirror queries named upstreams only (--named-upstreams-only), but has none: have its \
+                                 operator give --upstreams-file";
+
 /// The upstream that Connection Details name or give the address of. They must not do both, so that a caller cannot have a secret
 /// sent to another address.
 fn upstream(directory: &Directory<'_>, details: &ConnectionDetails) -> Result<Upstream, Error> {
@@ -85,6 +89,9 @@ fn upstream(directory: &Directory<'_>, details: &ConnectionDetails) -> Result<Up
             "connectionDetails has upstream as well as host, port or url: remove one of the two".to_owned(),
         )),
         Some(name) => named(directory, Some(name)),
+        None if has_address && directory.requires_name && directory.names().is_empty() => {
+            Err(invalid(format!("connectionDetails has host, port or url: {NO_NAMED_UPSTREAM}")))
+        }
         None if has_address && directory.requires_name => Err(invalid(format!(
             "connectionDetails has host, port or url, which this mirror does not take (--named-upstreams-only): give upstream, {}",
             choice(directory)
@@ -101,9 +108,12 @@ fn named(directory: &Directory<'_>, name: Option<&str>) -> Result<Upstream, Erro
     }
     let names = directory.names();
     let details = match name {
+        _ if names.is_empty() && directory.requires_name => {
+            format!("connectionDetails cannot name an upstream: {NO_NAMED_UPSTREAM}")
+        }
         None if names.is_empty() => format!("connectionDetails.host is missing: {GIVE_ADDRESS}"),
         None if directory.requires_name => {
-            format!("connectionDetails.upstream is missing: give one, {}", choice(directory))
+            format!("connectionDetails.upstream is missing: give {}", choice(directory))
         }
         None => format!("connectionDetails.host is missing: {GIVE_ADDRESS}; or give upstream, {}", choice(directory)),
         Some(_) if names.is_empty() => {
@@ -127,7 +137,6 @@ fn choice(directory: &Directory<'_>) -> String {
     const MAX_SHOWN: usize = 50;
     let names = directory.names();
     match names.len() {
-        0 => "of which there is none (--upstreams-file)".to_owned(),
         1 => names[0].clone(),
         count => {
             let more = count.saturating_sub(MAX_SHOWN);
