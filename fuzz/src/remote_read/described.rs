@@ -51,7 +51,12 @@ fn series(choices: Choices, next_ms: &mut i64) -> Result<Vec<u8>> {
         all = vec![all[0].clone(); copies];
     }
     let labels = *choices.choose(&labels)?;
-    Ok(frames::series(labels, &all))
+    let mut series = frames::series(labels, &all);
+    if rarely(choices, 16)? {
+        // So large that the series may go on in the next message. This field is not read.
+        series.extend(frames::field(9, &[0; super::FULL]));
+    }
+    Ok(series)
 }
 
 fn samples(choices: Choices, first_ms: i64) -> Result<Vec<(i64, f64)>> {

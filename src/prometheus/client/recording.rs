@@ -91,7 +91,7 @@ impl Recording {
 
     /// Starts over, because another replica is queried from scratch.
     pub(super) fn start_over(&mut self) {
-        (self.read, self.source, self.is_settled) = (None, None, false);
+        (self.read, self.source, self.is_scalar, self.is_settled) = (None, None, false, false);
     }
 
     /// Records the samples of a read. They replace those of an earlier read whose range turned out to be too short.

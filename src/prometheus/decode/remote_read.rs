@@ -37,8 +37,8 @@ pub use failure::ReadFailure;
 /// The bits of the NaN that marks the end of a series (`StaleNaN` in Prometheus's `model/value`). It is not a sample.
 const STALE: u64 = 0x7ff0_0000_0000_0002;
 
-/// A series continues in another message only if its labels and chunks in this one have at least so many bytes. That is the default of
-/// Prometheus's `--storage.remote.read-max-bytes-in-frame`.
+/// A series continues in another message only if its labels and chunks in this one have at least so many bytes. That is the default
+/// of Prometheus's `--storage.remote.read-max-bytes-in-frame`. With a lower one, long series are read again by range selector.
 const FULL_MESSAGE_BYTES: usize = 1 << 20;
 
 /// Reads a response and passes its samples in the range to the sink, series after series. If nothing is found, the response is
@@ -51,8 +51,8 @@ const FULL_MESSAGE_BYTES: usize = 1 << 20;
 ///
 /// Consecutive messages with the same labels may be one series, whose chunks fill more than one message. The later message must then
 /// begin after the end of the earlier one. They may also be two series that look alike: Prometheus adds its external labels to all
-/// series and may thereby replace the label that told them apart (prometheus/prometheus#12605). If the earlier message is not full, or
-/// if the two overlap, the reading fails with [`ReadFailure::Unsorted`].
+/// series that lack them, and thereby hides the difference to a series that has one of them (prometheus/prometheus#12605). If the
+/// earlier message is not full, or if the two overlap, the reading fails with [`ReadFailure::Unsorted`].
 ///
 /// # Errors
 /// Fails if the response cannot be read to its end, or if anything in it is not as it should be. What the sink has received by then
