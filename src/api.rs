@@ -30,7 +30,7 @@ mod samples;
 
 pub use crate::prometheus::{Lane, Queued};
 pub use datasource::{DEFAULT_TIMEOUT, Datasource};
-pub use gateway::{Gateway, PageRequest, Prepared, Routed};
+pub use gateway::{Access, Gateway, PageRequest, Prepared, Routed};
 pub use method::{MethodRequest, PreparedQuery};
 pub use metric::{body as metric_body, metric_query};
 pub use query_fields::now_ms;

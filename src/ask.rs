@@ -14,7 +14,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::api::{DEFAULT_TIMEOUT, Gateway, Prepared, RequestHead, Routed, now_ms};
+use crate::api::{Access, DEFAULT_TIMEOUT, Gateway, Prepared, RequestHead, Routed, now_ms};
 use crate::check;
 use crate::error::{EXPLAIN_HEADER, KEY_HEADER};
 use crate::key::{ApiKey, CurrentKey};
@@ -22,7 +22,7 @@ use crate::memory::MemoryBudget;
 use crate::metrics::Metrics;
 use crate::model::trace::Trace;
 use crate::reach;
-use crate::settings::{Access, AskCommand, KeySource, ReachSettings};
+use crate::settings::{AskCommand, KeySource, ReachSettings};
 
 use request::AskRequest;
 use show::OutputOptions;

@@ -20,6 +20,7 @@ use std::time::Duration;
 use lexopt::Parser;
 use log::LevelFilter;
 
+use crate::api::Access;
 use crate::key::{ApiKey, BadKeyFile, CurrentKey};
 use crate::log::LogFormat;
 use crate::prometheus::{Allowlist, AwsEnvironment, NoProxy, Proxy};
@@ -62,17 +63,6 @@ pub struct Settings {
     pub log_level: LevelFilter,
     /// The format of log lines.
     pub log_format: LogFormat,
-}
-
-/// What clients may do.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Access {
-    /// Whether requests to the Mirror API must carry the key, too.
-    pub requires_key: bool,
-    /// Whether Connection Details must name an upstream, and give no address.
-    pub requires_name: bool,
-    /// Whether the mirror serves the explorer at `/`.
-    pub has_explorer: bool,
 }
 
 /// Settings that say which upstreams may be queried, and how they are reached.

@@ -22,8 +22,18 @@ use crate::memory::MemoryBudget;
 use crate::metrics::{Metrics, SharedPage};
 use crate::model::trace::Trace;
 use crate::prometheus::{Client, Deadline, Queued};
-use crate::settings::Access;
 use crate::wire::explanation;
+
+/// What clients may do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Access {
+    /// Whether requests to the Mirror API must carry the key, too.
+    pub requires_key: bool,
+    /// Whether Connection Details must name an upstream, and give no address.
+    pub requires_name: bool,
+    /// Whether the mirror serves the explorer at `/`.
+    pub has_explorer: bool,
+}
 
 /// What all requests share: the key, the client, the memory, the metrics, and whether the mirror is shutting down.
 #[derive(Debug)]

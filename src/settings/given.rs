@@ -15,7 +15,8 @@ use super::table::{
     LOG_LEVEL, MAX_REQUEST_BYTES, MEMORY_BUDGET_MIB, NAMED_UPSTREAMS_ONLY, NO_PROXY, PORT, PROXY, PROXY_FILE,
     QUEUE_SIZE, REQUIRE_API_KEY, SHUTDOWN_DELAY, SHUTDOWN_GRACE, Setting, UPSTREAMS_FILE, WORKERS,
 };
-use super::{Access, BadSetting, KeySource, ProxySource, ReachSettings, Settings};
+use super::{BadSetting, KeySource, ProxySource, ReachSettings, Settings};
+use crate::api::Access;
 use crate::key::ApiKey;
 use crate::log::LogFormat;
 use crate::prometheus::{AwsEnvironment, BadHost, NoProxy, Proxy};
