@@ -149,15 +149,19 @@ fn entry<'e>(entries: &'e mut HashMap<String, HealthEntry>, upstream: &str, now:
         let oldest = entries.iter().min_by_key(|(_, entry)| entry.last_call).map(|(name, _)| name.clone());
         oldest.and_then(|oldest| entries.remove(&oldest));
     }
-    let entry = entries.entry(upstream.to_owned()).or_insert(HealthEntry {
-        last_response: None,
-        last_call: now,
-        silent_calls: 0,
-        silent_since: now,
-        waited_for: WaitedFor::Response,
-        is_probed: false,
-        is_prometheus: false,
-    });
+    if !entries.contains_key(upstream) {
+        let new = HealthEntry {
+            last_response: None,
+            last_call: now,
+            silent_calls: 0,
+            silent_since: now,
+            waited_for: WaitedFor::Response,
+            is_probed: false,
+            is_prometheus: false,
+        };
+        entries.insert(upstream.to_owned(), new);
+    }
+    let entry = entries.get_mut(upstream).expect("it was inserted");
     entry.last_call = now;
     entry
 }

@@ -16,7 +16,7 @@ use super::mute::Mute;
 use super::tcp::Tcp;
 use super::tls::Tls;
 use super::tunnel;
-use crate::prometheus::error::{ConnectFailure, ErrorKind};
+use crate::prometheus::error::{ConnectFailure, ErrorKind, LookupFailure, ServersSeen};
 
 /// How long the TLS hello to an address may stay without a response if there are other addresses: at least, at most, and as a part
 /// of the remaining time.
@@ -185,8 +185,18 @@ impl Connector {
         }
         let find = || {
             let found = self.lookups.find(host, deadline).map_err(|why| {
-                let (name, servers) = (host.to_owned(), Box::new(self.lookups.servers_seen()));
-                ErrorKind::Unconnected(ConnectFailure::NoAddress { name, why, servers })
+                // Only these two texts name the servers, which are read from a file.
+                let servers = match why {
+                    LookupFailure::ServerSilent | LookupFailure::Busy => self.lookups.servers_seen(),
+                    LookupFailure::NotFound | LookupFailure::ServerFails | LookupFailure::System(_) => {
+                        ServersSeen::default()
+                    }
+                };
+                ErrorKind::Unconnected(ConnectFailure::NoAddress {
+                    name: host.to_owned(),
+                    why,
+                    servers: Box::new(servers),
+                })
             })?;
             let addresses = found.ips.iter().filter(|ip| !by_address || self.allowlist.allows_at(**ip));
             let addresses: Vec<_> = addresses.take(MAX_ADDRESSES).map(|ip| SocketAddr::new(*ip, port)).collect();
