@@ -15,7 +15,7 @@
 //! | [`api`] | StackState's side: routes, a handler for each method, Connection Details and conditions, existence, explanations |
 //! | [`wire`] | the JSON that StackState sends and gets |
 //! | [`model`] | queries, series and samples, as plain data |
-//! | [`compute`] | the arithmetic: which samples to read, rates, buckets, points, and PromQL where there are too many samples |
+//! | [`compute`] | the arithmetic: which samples to read, rates, buckets, points, and PromQL where there are too many samples or buckets |
 //! | [`prometheus`] | Prometheus's side: a typed client of its HTTP API |
 //! | `prometheus/error` | errors of calls to an upstream, and what an admin can do about them |
 //! | `prometheus/access` | which upstreams may be called, through which proxy, with which certificates and secrets |
@@ -36,7 +36,11 @@
 //! | `web` | the explorer: a page that sends in a browser what StackState would send |
 //! | [`ask`], [`check`] | the subcommands |
 //! | [`error`], [`mod@log`], [`metrics`] | errors of requests, the log, and the mirror's own metrics |
-//! | [`mod@file`], [`key`], [`memory`], [`mod@reach`], [`refreshed`], [`secret`], [`mod@sync`] | files that settings name, the API key, the memory that requests share, the client that the settings describe, results of re-reading files, secret texts, locks |
+//! | [`mod@file`], [`refreshed`] | files that settings name, results of re-reading them |
+//! | [`key`], [`secret`] | the API key, secret texts |
+//! | [`memory`], [`mod@sync`] | the memory that requests share, locks |
+//! | [`mod@reach`] | the client that the settings describe |
+//! | `nearest` | the name that a mistyped one may stand for |
 //!
 //! Each file begins with a comment that says what it owns. `cargo doc --document-private-items` lists the files of each folder.
 //!

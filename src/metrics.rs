@@ -122,8 +122,10 @@ impl Metrics {
         let mut table = MetricTable::default();
         let metrics = Metrics {
             requests: table.own("requests_total", "Requests to this mirror, by method or page and by status"),
-            request_seconds: table
-                .own_seconds("request_duration_seconds", "Time from accepting a request to writing its response"),
+            request_seconds: table.own_seconds(
+                "request_duration_seconds",
+                "Time from the turn of a request on its connection to the end of writing its response",
+            ),
             calls: table.own("upstream_requests_total", "Calls to upstreams, by endpoint and outcome"),
             call_seconds: table.own_seconds("upstream_request_duration_seconds", "Duration of calls to upstreams"),
             in_flight: table.own("requests_in_flight", "Requests in flight, including this one"),
@@ -183,7 +185,7 @@ impl Metrics {
         }
     }
 
-    /// Counts a written reply by method or page and by status. `took` is the time since the request arrived.
+    /// Counts a written reply by method or page and by status. `took` is the time since the turn of the request began.
     pub fn count_reply(&self, method: &'static str, status: u16, took: Duration) {
         self.requests.get_or_create(&RequestLabels { method, status }).inc();
         self.request_seconds.get_or_create(&vec![("method", method.into())]).observe(took.as_secs_f64());

@@ -87,7 +87,7 @@ pub(super) fn points_explanation(
     let source = match recording.source {
         Some(SampleSource::RemoteRead) => "remote read",
         Some(SampleSource::RangeSelector) => "range selector",
-        // Expressions, and queries of too many samples, are evaluated by PromQL.
+        // Expressions, and queries of too many samples or buckets, are evaluated by PromQL.
         Some(SampleSource::PromQl) | None => "PromQL",
     };
     let points = ExplainedPoints {

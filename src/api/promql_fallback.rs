@@ -1,4 +1,4 @@
-//! PromQL instead of arithmetic: if a query covers too many samples to read them, Prometheus computes the points.
+//! PromQL instead of arithmetic: if a query covers too many samples or buckets, Prometheus computes the points.
 
 use std::ops::ControlFlow;
 

@@ -13,7 +13,7 @@ use crate::prometheus::Session;
 /// The `Content-Type` of JSON.
 pub(super) const JSON: &str = "application/json";
 
-/// The name of unknown paths in the metrics.
+/// The name in the metrics of unknown paths, and of requests that are refused before their path is looked up.
 pub(super) const OTHER: &str = "other";
 
 /// A reply, to which [`Gateway::add_key`](crate::api::Gateway::add_key) adds the key.

@@ -130,8 +130,8 @@ const ROUTES: [Route; 9] = [
     Route::page("metrics", "/metrics", metrics::CONTENT_TYPE, PageContent::Metrics),
 ];
 
-/// The explorer's routes besides its static parts. It checks Connection Details while they are typed by the rules for StackState's
-/// requests.
+/// The explorer's routes besides its static parts. While Connection Details are typed, it checks them by the rules for
+/// StackState's requests.
 const EXPLORER: [Route; 2] = [
     Route::explorer("/explorer.json", JSON, PageContent::ExplorerFacts),
     Route::api("connection_check", "/api/connection/check", ApiMethod { only_checks: true, ..CONNECTION }),

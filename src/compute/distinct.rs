@@ -6,7 +6,7 @@ use std::fmt;
 use crate::model::sample::Labels;
 
 /// The labels of at most this many series are kept.
-const MAX_NAMED_SERIES: usize = 100;
+const MAX_KEPT_SERIES: usize = 100;
 
 /// The most labels that an error names.
 const MAX_NAMED_LABELS: usize = 10;
@@ -14,8 +14,8 @@ const MAX_NAMED_LABELS: usize = 10;
 /// The series that a query has matched so far. A list of points shows only one.
 #[derive(Debug, Default)]
 pub struct SeriesSeen {
-    labels: BTreeSet<Labels>,
-    /// The most series in one result, which may be more than `labels` has.
+    label_sets: BTreeSet<Labels>,
+    /// The most series in one result, which may be more than `label_sets` has.
     in_one_result: usize,
     /// Whether there may be more that were not read.
     may_have_more: bool,
@@ -30,16 +30,16 @@ pub struct TooMany {
     pub or_more: bool,
     /// The labels in which they differ, each with one of its values, which is not empty.
     pub differing: Vec<(String, String)>,
-    /// If all labels of one series are also labels of others: labels that only the others have. Conditions that they are empty
-    /// select the one series.
+    /// Labels that one series lacks, if all its labels are also labels of others. Only conditions such as `label = ""` select that
+    /// series.
     pub to_require_empty: Vec<String>,
 }
 
 impl SeriesSeen {
     /// Adds a series.
     pub fn add(&mut self, labels: Labels) {
-        if self.labels.len() < MAX_NAMED_SERIES {
-            self.labels.insert(labels);
+        if self.label_sets.len() < MAX_KEPT_SERIES {
+            self.label_sets.insert(labels);
         }
     }
 
@@ -55,14 +55,14 @@ impl SeriesSeen {
 
     /// Adds the series of another one.
     pub fn add_all(&mut self, other: &SeriesSeen) {
-        other.labels.iter().for_each(|labels| self.add(labels.clone()));
+        other.label_sets.iter().for_each(|labels| self.add(labels.clone()));
         self.note_result_size(other.in_one_result);
         self.may_have_more |= other.may_have_more;
     }
 
     /// The number of series that are known.
     pub fn len(&self) -> usize {
-        self.labels.len().max(self.in_one_result)
+        self.label_sets.len().max(self.in_one_result)
     }
 
     /// Whether there is none.
@@ -81,8 +81,8 @@ impl SeriesSeen {
         Err(TooMany {
             count: self.len(),
             or_more: self.may_have_more,
-            differing: differing_labels(&self.labels),
-            to_require_empty: missing_labels(&self.labels),
+            differing: differing_labels(&self.label_sets),
+            to_require_empty: missing_labels(&self.label_sets),
         })
     }
 }
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn of_very_many_series_all_are_counted() {
         let mut seen = SeriesSeen::default();
-        (0..2 * MAX_NAMED_SERIES).for_each(|nth| seen.add(labels(&[("nth", &nth.to_string())])));
+        (0..2 * MAX_KEPT_SERIES).for_each(|nth| seen.add(labels(&[("nth", &nth.to_string())])));
         seen.note_result_size(70_000);
         let says = |seen: &SeriesSeen| seen.at_most_one().unwrap_err().to_string();
         assert!(says(&seen).starts_with("70000 series match"), "{}", says(&seen));

@@ -133,8 +133,9 @@ impl ReachCheck {
         match self.first_times.first_distance_ms() {
             // A single sample does not show how far back the one before it is.
             None => self.before < samples,
-            // Nor does a single sample before the range. The interval between the only two before it may be a long gap.
+            // Nor does a single sample before the range.
             Some(_) if self.before == 1 && samples > 1 => true,
+            // The interval between the only two before the range may be a long gap.
             Some(first_distance_ms) if self.before == samples => first_distance_ms > self.sure_gap_ms,
             // Across more than an hour, a series with such distances has no rate.
             Some(_) => self.before == 0 && read_ms < HOUR_MS && first.at < start + HOUR_MS,

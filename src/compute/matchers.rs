@@ -164,6 +164,7 @@ fn with_exponent(digits: &str, exponent: i32) -> String {
 fn zeros(count: i32) -> String {
     if count > 3 { format!("0{{{count}}}") } else { "0".repeat(count as usize) }
 }
+
 #[cfg(test)]
 mod tests {
     use super::*;

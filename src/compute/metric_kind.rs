@@ -51,7 +51,7 @@ fn kinds_of(declared: MetricType, part: &str) -> Option<&'static [MetricKind]> {
     }
 }
 
-/// Whether a metric is declared as a histogram or a summary, which has no samples under its own name.
+/// Whether a metric is declared as a histogram or a summary, which may have no samples under its own name.
 pub fn is_histogram_or_summary(name: &str, metadata: &Metadata) -> bool {
     let types = metadata.get(name).map_or(&[][..], Vec::as_slice);
     types

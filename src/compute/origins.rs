@@ -15,7 +15,7 @@ use crate::model::time::TimeRange;
 #[derive(Debug)]
 pub struct OriginSeries {
     /// The samples that count; those of a counter with the increment since the sample before.
-    readings: Vec<(Sample, Option<Increment>)>,
+    samples: Vec<(Sample, Option<Increment>)>,
     /// The median spacing of its samples in milliseconds, if there are two.
     pub median_spacing_ms: Option<i64>,
     /// How often its value dropped, as a counter's does when it restarts.
@@ -53,29 +53,29 @@ impl OriginSeries {
         let median_spacing_ms = spacing::median(&mut spacings);
         let finite = Screen::of(kind).retain_finite(samples);
         let SampleKind::Counter(interval_ms) = kind else {
-            let readings = finite.into_iter().map(|sample| (sample, None)).collect();
-            return OriginSeries { readings, median_spacing_ms, resets: 0, gaps: 0 };
+            let samples = finite.into_iter().map(|sample| (sample, None)).collect();
+            return OriginSeries { samples, median_spacing_ms, resets: 0, gaps: 0 };
         };
         let look_back = LookBack { start: range.start, read_ms: i64::MAX, samples: 0, counted: Counted::WithRate };
         let mut reader = CounterReader::new(look_back, interval_ms);
-        let mut readings = Vec::with_capacity(finite.len());
+        let mut samples = Vec::with_capacity(finite.len());
         reader.take(&finite, |to, interval| {
-            let increment = interval.map(|interval| Increment { from: finite[readings.len() - 1], to, interval });
-            readings.push((to, increment));
+            let increment = interval.map(|interval| Increment { from: finite[samples.len() - 1], to, interval });
+            samples.push((to, increment));
         });
         let increments =
-            || readings.iter().filter_map(|(_, increment)| *increment).filter(|one| range.contains(one.to.at));
+            || samples.iter().filter_map(|(_, increment)| *increment).filter(|one| range.contains(one.to.at));
         let resets = increments().filter(|one| one.to.value < one.from.value).count() as u64;
         let gaps = increments().filter(|one| !one.interval.has_rate).count() as u64;
-        OriginSeries { readings, median_spacing_ms, resets, gaps }
+        OriginSeries { samples, median_spacing_ms, resets, gaps }
     }
 
     /// What a point takes from the series. `first` and `last` are the first and the last instant of its bucket, or both the instant
     /// of a raw point.
     pub fn of_point(&self, kind: SampleKind, aggregation: Option<Aggregation>, first: i64, last: i64) -> PointOrigin {
-        let begin = self.readings.partition_point(|(sample, _)| sample.at < first);
-        let end = self.readings.partition_point(|(sample, _)| sample.at <= last);
-        let inside = &self.readings[begin..end];
+        let begin = self.samples.partition_point(|(sample, _)| sample.at < first);
+        let end = self.samples.partition_point(|(sample, _)| sample.at <= last);
+        let inside = &self.samples[begin..end];
         let method = aggregation.map(|aggregation| aggregation.method);
         let counts = |one: &Increment| match (kind, method) {
             (SampleKind::Gauge(_), _) | (SampleKind::Counter(_), Some(AggregationMethod::EventCount)) => false,
@@ -120,7 +120,7 @@ impl OriginSeries {
             AggregationMethod::Max | AggregationMethod::Min | AggregationMethod::Percentile(_) => first,
             AggregationMethod::Mean | AggregationMethod::Sum | AggregationMethod::EventCount => return None,
         };
-        let newest = self.readings[..begin].iter().rev().find_map(|(_, increment)| *increment)?;
+        let newest = self.samples[..begin].iter().rev().find_map(|(_, increment)| *increment)?;
         (newest.interval.has_rate && newest.interval.known_until() >= needed_at).then_some(newest)
     }
 }

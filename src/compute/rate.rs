@@ -104,7 +104,7 @@ impl CounterReader {
 
     /// Takes samples of a series in the order of time, and returns the growth in the intervals that end with them.
     ///
-    /// Much faster than adding up readings, because as long as a counter rises, its growth is the last value less the first one.
+    /// Much faster than adding up intervals, because as long as a counter rises, its growth is the last value less the first one.
     pub fn growth(&mut self, samples: &[Sample]) -> Growth {
         let mut growth = Growth::default();
         let Some(mut previous) = self.previous.or(samples.first().copied()) else { return growth };
@@ -184,7 +184,7 @@ mod tests {
         CounterReader::new(LookBack { start: 0, read_ms: 0, samples: 0, counted }, scrape_interval_ms)
     }
 
-    /// Time, length, increase and whether there is a rate, of every reading that has an interval.
+    /// Time, length, increase and whether there is a rate, of every sample that ends an interval.
     fn intervals(given: &[(i64, f64)], scrape_interval_ms: Option<i64>) -> Vec<(i64, i64, f64, bool)> {
         let mut reader = reader(Counted::WithRate, scrape_interval_ms);
         // A series before it leaves no trace.
@@ -229,8 +229,10 @@ mod tests {
             assert_eq!(found, expected, "{distances:?} {interval:?}");
         };
         check(&[15_000, 15_000, 300_000, 300_001, 15_000], None, &[true, true, true, false, true]);
-        // Nothing is held against the first one.
+        // The first interval has a rate up to an hour.
         check(&[3_600_000, 15_000], None, &[true, true]);
+        check(&[3_600_001, 15_000], None, &[false, true]);
+        check(&[3_600_001, 15_000], Some(900_001), &[true, true]);
         // Distances of 75,000 and 75,001 ms: four times that is 300,000 and 300,004.
         check(&[75_000, 75_000, 300_001], None, &[true, true, false]);
         check(&[75_001, 75_001, 300_004, 300_005], None, &[true, true, true, false]);

@@ -81,14 +81,14 @@ impl RawReader {
         self.samples > MAX_KEPT_SAMPLES
     }
 
-    /// From the first to the last sample that was read.
+    /// From the first to the last sample that was kept of one series.
     pub fn span(&self) -> Option<TimeRange> {
         let samples = if self.only.is_empty() { &self.current } else { &self.only };
         Some(TimeRange { start: samples.first()?.at, end: samples.last()?.at })
     }
 
     fn end_series(&mut self) {
-        // `labels` is empty if the series has a sample in the range.
+        // `labels` is `None` if the series has a sample in the range.
         if self.labels.take().is_none() && self.only.is_empty() {
             self.only = std::mem::take(&mut self.current);
         }

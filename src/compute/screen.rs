@@ -1,4 +1,4 @@
-//! Leaves out samples that are NaN or infinite, because JSON has no such number, before anything is computed.
+//! Leaves out values that are infinite or NaN, or makes NaN 0, because JSON has no such number.
 
 use crate::model::query::NanInterpretation;
 use crate::model::sample::Sample;
@@ -55,7 +55,7 @@ impl Screen {
         }
         self.left.clear();
         for &(mut sample) in samples {
-            if self.lets_through(&mut sample) {
+            if self.admit(&mut sample) {
                 self.left.push(sample);
             }
         }
@@ -64,11 +64,12 @@ impl Screen {
 
     /// The samples of a list that count. Their values are finite. This removes the others in place.
     pub fn retain_finite(&mut self, mut samples: Vec<Sample>) -> Vec<Sample> {
-        samples.retain_mut(|sample| self.lets_through(sample));
+        samples.retain_mut(|sample| self.admit(sample));
         samples
     }
 
-    fn lets_through(&mut self, sample: &mut Sample) -> bool {
+    /// Whether a sample counts. A NaN may become 0 in it.
+    fn admit(&mut self, sample: &mut Sample) -> bool {
         if sample.value.is_finite() {
             return true;
         }

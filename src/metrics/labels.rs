@@ -52,7 +52,7 @@ pub enum SampleSource {
     RemoteRead,
     /// Samples as JSON, by a range selector.
     RangeSelector,
-    /// None: there are too many samples, so PromQL computes the points.
+    /// None: there are too many samples or buckets, so PromQL computes the points.
     PromQl,
 }
 

@@ -24,7 +24,7 @@ mod ureq_time;
 
 pub(super) use authorize::Authorize;
 pub(super) use call::{CallContent, CallTarget, OutgoingCall, url};
-pub(super) use form::{Params, RESERVED, form};
+pub(super) use form::{Params, RESERVED, url_encoded};
 pub(super) use response::{UpstreamResponse, content_type};
 pub(super) use rotating_transport::RotatingTransport;
 pub(super) use transport::{ANY_PATIENCE, SharedTransport, Transport};

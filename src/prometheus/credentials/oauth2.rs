@@ -9,7 +9,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::prometheus::access::{Authorities, LiveSecret, SecretForm, Unusable, basic};
-use crate::prometheus::http::{CallContent, CallTarget, Deadline, RotatingTransport, form};
+use crate::prometheus::http::{CallContent, CallTarget, Deadline, RotatingTransport, url_encoded};
 use crate::prometheus::upstreams_file::definition::OAuth2Definition;
 use crate::refreshed::Refreshed;
 use crate::secret::Secret;
@@ -114,7 +114,7 @@ impl OAuth2 {
             url_query: token_url_query,
             credentials: &Fixed::authorization(authorization),
         };
-        let form = Zeroizing::new(form(&params));
+        let form = Zeroizing::new(url_encoded(&params));
         let (transport, content) = (&self.transport.transport, CallContent::Form(&form));
         let (status, text) = call_issuer(Issuer::TokenServer, transport, target, token_path, content, deadline)?;
         let server = token_url.to_string();

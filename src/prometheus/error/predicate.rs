@@ -19,7 +19,7 @@ pub(in crate::prometheus) fn predicate(
 
 /// The predicate, if the vocabulary is already known. The table of the texts: a sentence for each kind.
 pub(super) fn predicate_in(words: Vocabulary<'_>, kind: &ErrorKind, circumstances: &Circumstances) -> String {
-    // Something else took too long: what it was, what took time before it, and what helps.
+    // Something other than the response took too long: what it was, what took time before it, and what helps.
     let late = |what: String, suggested: &[&str]| {
         format!("{what}{}; {}", circumstances.before(), circumstances.against_timeout(suggested, words))
     };
@@ -54,7 +54,7 @@ pub(super) fn predicate_in(words: Vocabulary<'_>, kind: &ErrorKind, circumstance
         }
         ErrorKind::Closed => {
             "closed the connection before the response was complete; check that it is running, and that the port \
-                              uses http or https as given"
+             uses http or https as given"
                 .to_owned()
         }
         ErrorKind::Timeout { waited_ms, whole_ms } => timeout(words, circumstances, *waited_ms, *whole_ms),
@@ -71,7 +71,7 @@ pub(super) fn predicate_in(words: Vocabulary<'_>, kind: &ErrorKind, circumstance
         }
         ErrorKind::TooLongForGet => {
             "refuses POST, and the query is too long for GET; shorten the query, or have the proxy in \
-                                     front of Prometheus allow POST or longer URLs"
+             front of Prometheus allow POST or longer URLs"
                 .to_owned()
         }
         ErrorKind::NoWorker { timeout_ms, held_by_upstream, workers, max_in_flight } => {
@@ -89,7 +89,7 @@ pub(super) fn predicate_in(words: Vocabulary<'_>, kind: &ErrorKind, circumstance
         ),
         ErrorKind::WrongType => {
             "returned a result of the wrong type; check whether the proxy in front of Prometheus changes \
-                                 queries or responses"
+             queries or responses"
                 .to_owned()
         }
         ErrorKind::NotPrometheus { status, found, was_prometheus } => {

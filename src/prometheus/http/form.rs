@@ -13,7 +13,7 @@ const USUAL_FORM_BYTES: usize = 512;
 pub(in crate::prometheus) type Params = Vec<(&'static str, String)>;
 
 /// Parameters as a form or as the query of a URL, `name=value&...`. ureq would build a string for each part.
-pub(in crate::prometheus) fn form<N: AsRef<str>>(params: &[(N, String)]) -> String {
+pub(in crate::prometheus) fn url_encoded<N: AsRef<str>>(params: &[(N, String)]) -> String {
     let mut form = String::with_capacity(USUAL_FORM_BYTES);
     for (name, value) in params {
         if !form.is_empty() {
@@ -32,9 +32,16 @@ mod tests {
 
     #[test]
     fn a_form_holds_any_value() {
-        let params =
-            vec![("query", "{a=\"ä b\",c!=\"&+%\"}".to_owned()), ("time", "1.5".to_owned()), ("empty", String::new())];
-        assert_eq!(form(&params), "query=%7Ba%3D%22%C3%A4%20b%22%2Cc%21%3D%22%26%2B%25%22%7D&time=1.5&empty=");
-        assert_eq!(form::<&str>(&[]), "");
+        let params = vec![
+            ("match[]", "{a=\"ä b\",c!=\"&+%\"}".to_owned()),
+            ("time", "1.5".to_owned()),
+            ("empty", String::new()),
+        ];
+        // Signatures of AWS cover the encoded names.
+        assert_eq!(
+            url_encoded(&params),
+            "match%5B%5D=%7Ba%3D%22%C3%A4%20b%22%2Cc%21%3D%22%26%2B%25%22%7D&time=1.5&empty="
+        );
+        assert_eq!(url_encoded::<&str>(&[]), "");
     }
 }

@@ -18,7 +18,7 @@ use crate::prometheus::credentials::aws::environment::AwsEnvironment;
 use crate::prometheus::credentials::named::{NamedCredentials, Scheme};
 use crate::prometheus::credentials::oauth2::OAuth2;
 use crate::prometheus::http::{
-    ANY_PATIENCE, CallTarget, Deadline, RotatingTransport, SharedTransport, Transport, form,
+    ANY_PATIENCE, CallTarget, Deadline, RotatingTransport, SharedTransport, Transport, url_encoded,
 };
 use crate::prometheus::upstreams_file::definition::{CredentialsDefinition, Definition};
 
@@ -76,7 +76,7 @@ impl NamedUpstream {
         let transport = RotatingTransport::new(definition.tls.clone(), &definition.proxy, shared, connect_patience)?;
         Ok(NamedUpstream {
             id: IDS.fetch_add(1, Ordering::Relaxed),
-            url_query: form(&definition.query_parameters),
+            url_query: url_encoded(&definition.query_parameters),
             credentials: credentials(&definition, shared, aws)?,
             transport,
             replicas: Replicas::new(definition.addresses.len()),

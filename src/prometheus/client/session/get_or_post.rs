@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::Session;
 use super::call::ApiCall;
 use crate::prometheus::error::ErrorKind;
-use crate::prometheus::http::{CallContent, OutgoingCall, UpstreamResponse, form, url};
+use crate::prometheus::http::{CallContent, OutgoingCall, UpstreamResponse, url, url_encoded};
 
 /// The most bytes of a JSON response: 32 MiB, enough for a million samples.
 const MAX_JSON_BYTES: u64 = 32 << 20;
@@ -18,7 +18,7 @@ impl Session<'_> {
     /// Sends a call, by GET if the upstream refuses POST, as some read-only proxies do. Returns when the response begins.
     pub(super) fn send(&self, request: &ApiCall<'_>) -> Result<UpstreamResponse, ErrorKind> {
         let ApiCall { path, params, deadline, .. } = request;
-        let params = &form(params);
+        let params = &url_encoded(params);
         let send = |content| {
             let (target, deadline) = (self.upstream.target(), *deadline);
             if let CallContent::Query(query) = content

@@ -9,7 +9,7 @@ use crate::prometheus::client::params::{is_read_as_escaped, narrowing, path_segm
 use crate::prometheus::decode::json::Decode;
 use crate::prometheus::decode::lists::{self, BoundedTexts};
 use crate::prometheus::error::{CallKind, Error, ErrorKind};
-use crate::prometheus::http::{Params, form, url};
+use crate::prometheus::http::{Params, url, url_encoded};
 
 /// The most names or values in a list: far more than a person can choose from, and few enough for every worker to hold as many in
 /// memory.
@@ -40,7 +40,7 @@ impl Session<'_> {
         let params = narrowing(selector, start_ms, end_ms);
         let in_url = [&params[..], &self.partial_params()].concat();
         if let Some(selector) = selector
-            && url(self.upstream.target(), &path, &form(&in_url)).len() > MAX_URL_BYTES
+            && url(self.upstream.target(), &path, &url_encoded(&in_url)).len() > MAX_URL_BYTES
         {
             return self.label_values_of_series(label, selector, params);
         }

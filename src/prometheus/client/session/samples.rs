@@ -97,7 +97,7 @@ impl Session<'_> {
         }
     }
 
-    /// Notes that PromQL computes the points from now on, because there are too many samples to read.
+    /// Notes that PromQL computes the points from now on, because there are too many samples or buckets.
     pub fn answer_by_promql(&mut self) {
         self.client.metrics.count_sample_read(SampleSource::PromQl);
         if let Some(recording) = &mut self.recording {

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::file;
 use crate::prometheus::access::{Address, address, host_and_port, split_url};
-use crate::prometheus::http::{Authorize, CallContent, CallTarget, Deadline, RotatingTransport, form};
+use crate::prometheus::http::{Authorize, CallContent, CallTarget, Deadline, RotatingTransport, url_encoded};
 use crate::prometheus::upstreams_file::definition::Role;
 use crate::secret::Secret;
 
@@ -123,7 +123,7 @@ impl Sources {
         secrets: &[Secret],
         deadline: Deadline,
     ) -> FoundKeys {
-        let form = Zeroizing::new(form(params));
+        let form = Zeroizing::new(url_encoded(params));
         let issuer = Issuer::SecurityTokenService;
         let content = CallContent::Form(&form);
         let (server, status, text) = self.send(issuer, &self.sts_endpoint, credentials, content, deadline)?;

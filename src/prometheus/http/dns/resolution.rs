@@ -221,7 +221,7 @@ pub(super) fn verdict(candidates: &[Candidate]) -> Option<LookupOutcome> {
         if !addresses.is_empty() {
             return Some(Ok(addresses));
         }
-        has_failed |= of_types.contains(&&Err(LookupFailure::ServerFails));
+        has_failed |= of_types.iter().any(|found| matches!(found, Err(why) if *why != LookupFailure::NotFound));
     }
     Some(Err(if has_failed { LookupFailure::ServerFails } else { LookupFailure::NotFound }))
 }

@@ -10,14 +10,25 @@ use crate::prometheus::upstreams_file::fields::{BadField, FileFields};
 use super::MAX_ITEMS;
 use super::secrets::{ReadSecret, given, in_file};
 
-/// The header in which the mirror says which version of remote read it speaks.
-const READ_VERSION: &str = "x-prometheus-remote-read-version";
-
 /// Headers that the mirror sets, or that frame a message. Prometheus reserves these, too ("http_headers").
 const RESERVED_HEADERS: [&str; 17] = [
-    "authorization", "host", "content-encoding", "content-length", "content-type", "user-agent", "connection",
-    "keep-alive", "proxy-authenticate", "proxy-authorization", "www-authenticate", "accept-encoding", READ_VERSION,
-    "transfer-encoding", "te", "trailer", "upgrade",
+    "authorization",
+    "host",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "user-agent",
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "www-authenticate",
+    "accept-encoding",
+    "transfer-encoding",
+    "te",
+    "trailer",
+    "upgrade",
+    "x-prometheus-remote-read-version",
 ];
 
 pub(super) fn headers(fields: &FileFields<'_>, folder: &Path) -> Result<Vec<(HeaderName, SecretSource)>, BadField> {
