@@ -22,14 +22,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A stub with this number of samples of one series, a second apart from 1 s on, all with the value 1.5.
 fn stub_of(samples: usize) -> Stub {
     let stub = Stub::start(good);
-    let frames: Vec<Vec<u8>> = (0..samples)
+    let chunks: Vec<Vec<u8>> = (0..samples)
         .step_by(CHUNK)
         .map(|first| {
             let count = CHUNK.min(samples - first) as u16;
-            frame(&series(&[("__name__", "x")], &[steady(1_000 * (first as i64 + 1), 1_000, count, 1.5)]))
+            steady(1_000 * (first as i64 + 1), 1_000, count, 1.5)
         })
         .collect();
-    let stream = frames.concat();
+    let stream = frame(&series(&[("__name__", "x")], &chunks));
     stub.upon_reads(move |_| streamed::reply(&stream));
     stub
 }
