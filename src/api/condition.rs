@@ -206,7 +206,10 @@ fn label_values(condition: &Condition) -> Result<LabelValues, Error> {
 
 /// Refuses a value of a type that labels cannot have, such as a pattern.
 fn check_held(kind: Option<&Name>) -> Result<(), Error> {
-    kind.map_or(Ok(()), |kind| Err(unsupported_value(if is_name(kind) { kind } else { "unknown" })))
+    match kind {
+        Some(kind) => Err(unsupported_value(if is_name(kind) { kind } else { "unknown" })),
+        None => Ok(()),
+    }
 }
 
 fn add_value(values: &mut LabelValues, key: &Name, value: &Scalar, kind: Option<&Name>) -> Result<(), Error> {

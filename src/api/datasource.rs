@@ -89,14 +89,11 @@ fn upstream(directory: &Directory<'_>, details: &ConnectionDetails) -> Result<Up
             "connectionDetails has upstream as well as host, port or url: remove one of the two".to_owned(),
         )),
         Some(name) => named(directory, Some(name)),
-        None if has_address && directory.requires_name && directory.names().is_empty() => {
-            Err(invalid(format!("connectionDetails has host, port or url: {NO_NAMED_UPSTREAM}")))
-        }
-        None if has_address && directory.requires_name => Err(invalid(format!(
+        None if has_address && directory.requires_name && !directory.names().is_empty() => Err(invalid(format!(
             "connectionDetails has host, port or url, which this mirror does not take (--named-upstreams-only): give upstream, {}",
             choice(directory)
         ))),
-        None if has_address => given(url, host, port),
+        None if has_address && !directory.requires_name => given(url, host, port),
         None => named(directory, None),
     }
 }
@@ -201,8 +198,10 @@ fn number(details: &ConnectionDetails, field: DetailsField, max: u64, unit: &str
         Scalar::Text(digits) if digits.trim().bytes().all(|byte| byte.is_ascii_digit()) => digits.trim().parse().ok(),
         _ => None,
     };
-    let allowed = number.filter(|number| (1..=max).contains(number)).map(Some);
-    allowed.ok_or_else(|| invalid_value(field, &format!("must be a whole number from 1 to {max} ({unit})"), given))
+    match number.filter(|number| (1..=max).contains(number)) {
+        Some(number) => Ok(Some(number)),
+        None => Err(invalid_value(field, &format!("must be a whole number from 1 to {max} ({unit})"), given)),
+    }
 }
 
 /// A text without blanks around it, which copying adds; `None` if it is absent or empty.
@@ -221,9 +220,10 @@ fn text(details: &ConnectionDetails, field: DetailsField) -> Result<Option<&str>
 fn word<T: Copy>(details: &ConnectionDetails, field: DetailsField, words: [(&str, T); 2]) -> Result<Option<T>, Error> {
     let [(first, _), (second, _)] = words;
     let Some(given) = text(details, field)? else { return Ok(None) };
-    let found = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(given));
-    let meaning = found.map(|(_, meaning)| Some(*meaning));
-    meaning.ok_or_else(|| invalid_field(field, &format!("must be \"{first}\" or \"{second}\"")))
+    match words.iter().find(|(word, _)| word.eq_ignore_ascii_case(given)) {
+        Some((_, meaning)) => Ok(Some(*meaning)),
+        None => Err(invalid_field(field, &format!("must be \"{first}\" or \"{second}\""))),
+    }
 }
 
 /// An error that says what a field must be, and what it is instead: a number, or the kind of a value.

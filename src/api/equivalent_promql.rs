@@ -12,8 +12,8 @@ use crate::model::query::{MetricQuery, NanInterpretation, Source};
 use crate::model::time::TimeRange;
 use crate::prometheus::Session;
 
-/// The PromQL for a query. `given_ms` and `measured_ms` are the scrape interval of its series. `is_scalar`: the expression is a scalar,
-/// which the upstream aggregates only as a vector.
+/// The PromQL for a query. `given_ms` and `measured_ms` are the scrape interval of its series. `is_scalar` says that the expression
+/// is a scalar, which the upstream aggregates only as a vector.
 pub(super) fn equivalent(
     query: &MetricQuery,
     nan: NanInterpretation,

@@ -249,8 +249,8 @@ impl Gateway {
         page.to_string()
     }
 
-    /// What the explorer needs to know about its mirror. If requests must carry the key, only those with the key get the names of the
-    /// upstreams.
+    /// What the explorer needs to know about its mirror. If requests must carry the key, only those with the key get the names of
+    /// the upstreams.
     fn explorer_facts(&self, is_trusted: bool) -> String {
         let mut facts = json!({
             "version": env!("CARGO_PKG_VERSION"),

@@ -9,8 +9,8 @@ const SURE_GAP_MS: i64 = 300_000;
 /// An interval of up to this many scrape intervals has a rate. This allows for two lost scrapes and jitter.
 const GAP_INTERVALS: i64 = 4;
 
-/// The first interval of a series has a rate up to this length in milliseconds: an hour. A query whose range begins after the interval
-/// does not look further back, and must not find another rate than a query whose range begins before it.
+/// The first interval of a series has a rate up to this length in milliseconds: an hour. A query whose range begins within a longer
+/// interval does not read its start, and must find the same rates as a query whose range begins before it.
 const LONGEST_FIRST_MS: i64 = 3_600_000;
 
 /// The number of distances between earlier samples that decide whether an interval is unusually long for its series.

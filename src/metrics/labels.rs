@@ -17,8 +17,8 @@ pub(super) struct RequestLabels {
 /// Labels and their values.
 pub(super) type LabelList = Vec<(&'static str, Cow<'static, str>)>;
 
-/// The labels of a call to an endpoint. Without an outcome, they are those of all its outcomes together. Empty labels of the upstream
-/// are left out.
+/// The labels of a call to an endpoint. Without an outcome, they are those of all its outcomes together. Empty labels of the
+/// upstream are left out.
 pub(super) fn of_call(endpoint: &'static str, outcome: Option<&'static str>, upstream: &UpstreamLabels) -> LabelList {
     let mut labels = vec![("endpoint", Cow::from(endpoint))];
     labels.extend(outcome.map(|outcome| ("outcome", Cow::from(outcome))));

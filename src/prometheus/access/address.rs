@@ -65,7 +65,10 @@ impl Address {
     /// # Errors
     /// Fails if it is not such a URL.
     pub(in crate::prometheus) fn at_url(url: &str) -> Result<BaseUrl, BadAddress> {
-        mistake(url).or_else(|| mistake_in_path(url)).map_or_else(|| Address::anywhere(url), Err)
+        match mistake(url).or_else(|| mistake_in_path(url)) {
+            Some(mistake) => Err(mistake),
+            None => Address::anywhere(url),
+        }
     }
 
     /// Any server at a URL, `http` or `https`.

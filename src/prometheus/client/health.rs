@@ -145,11 +145,11 @@ fn silent<'e>(
 
 /// The entry of an upstream, which is added if it is missing.
 fn entry<'e>(entries: &'e mut HashMap<String, HealthEntry>, upstream: &str, now: Instant) -> &'e mut HealthEntry {
-    if entries.len() >= MAX_UPSTREAMS && !entries.contains_key(upstream) {
-        let oldest = entries.iter().min_by_key(|(_, entry)| entry.last_call).map(|(name, _)| name.clone());
-        oldest.and_then(|oldest| entries.remove(&oldest));
-    }
     if !entries.contains_key(upstream) {
+        if entries.len() >= MAX_UPSTREAMS {
+            let oldest = entries.iter().min_by_key(|(_, entry)| entry.last_call).map(|(name, _)| name.clone());
+            oldest.and_then(|oldest| entries.remove(&oldest));
+        }
         let new = HealthEntry {
             last_response: None,
             last_call: now,

@@ -49,10 +49,10 @@ const FULL_MESSAGE_BYTES: usize = 1 << 20;
 ///
 /// At most one frame is in memory, and the samples of those chunks that overlap at one instant.
 ///
-/// Consecutive messages with the same labels may be one series, whose chunks fill more than one message. The later message must then
-/// begin after the end of the earlier one. They may also be two series that look alike: Prometheus adds its external labels to all
-/// series that lack them, and thereby hides the difference to a series that has one of them (prometheus/prometheus#12605). If the
-/// earlier message is not full, or if the two overlap, the reading fails with [`ReadFailure::Unsorted`].
+/// Consecutive messages with the same labels may be one series, whose chunks fill more than one message. The later message must
+/// then begin after the end of the earlier one. They may also be two series that look alike: Prometheus adds its external labels to
+/// all series that lack them, and thereby hides the difference to a series that has one of them (prometheus/prometheus#12605). If
+/// the earlier message is not full, or if the two overlap, the reading fails with [`ReadFailure::Unsorted`].
 ///
 /// # Errors
 /// Fails if the response cannot be read to its end, or if anything in it is not as it should be. What the sink has received by then
@@ -101,7 +101,7 @@ struct ResponseReader<'s, S> {
     /// The labels of the series that is being read, and space for those of the next one.
     labels: SeriesLabels,
     next_labels: SeriesLabels,
-    /// Whether the message that was read last may not contain the whole series.
+    /// Whether the series may continue in the message after the last one.
     is_full: bool,
     merge: ChunkMerge,
     output: Output<'s, S>,

@@ -16,7 +16,7 @@ pub enum ConnectFailure {
         name: String,
         /// Why its look-up failed.
         why: LookupFailure,
-        /// Which name servers answer for other names.
+        /// Which name servers answer for other names, if none answers for this one.
         servers: Box<ServersSeen>,
     },
     /// No response to the attempt to connect.

@@ -132,9 +132,11 @@ impl CredentialsFailure {
                 words.request_timeout()
             ),
         };
-        let pause = FINAL_PAUSE.as_secs();
-        let again = format!("; the mirror tries again within {pause} s, or when a file changes");
-        let again = if self.is_final() { &again } else { "" };
+        let again = if self.is_final() {
+            format!("; the mirror tries again within {} s, or when a file changes", FINAL_PAUSE.as_secs())
+        } else {
+            String::new()
+        };
         format!("was not queried: the mirror has no credentials for it: {why}{again}")
     }
 }

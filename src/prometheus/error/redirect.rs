@@ -78,8 +78,10 @@ impl Redirect {
             }
             Redirect::Elsewhere(None) => "elsewhere".to_owned(),
         };
-        let hidden = "; ... replaces parts that may be secret: see the header Location";
-        let hidden = if to.contains(HIDDEN) { hidden } else { "" };
+        let hidden = match to.contains(HIDDEN) {
+            true => "; ... replaces parts that may be secret: see the header Location",
+            false => "",
+        };
         format!("redirects {to} (HTTP status {status}), which is not followed; {}{hidden}", self.remedy(status, words))
     }
 

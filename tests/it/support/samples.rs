@@ -251,8 +251,8 @@ fn counters(random: &mut Random) -> Vec<Series> {
         let times = scrapes(random, start, end, 15 * SECOND, 0);
         counters.push(series("handover_total", &[("host", host)], counted(random, &times, 3.0, &[])));
     }
-    // The second series begins one scrape after the end of the first. Its label is added to the first one by remote read, if it is an
-    // external label of Prometheus.
+    // The second series begins one scrape after the end of the first. Its label is added to the first one by remote read, if it is
+    // an external label of Prometheus.
     for (labels, start, first) in [(&[][..], T0, 0.0), (&[("region", "eu")][..], T0 + 5 * MINUTE, 500.0)] {
         let sample =
             |nth: i32| Sample { time: start + i64::from(nth) * 15 * SECOND, value: first + 10.0 * f64::from(nth) };

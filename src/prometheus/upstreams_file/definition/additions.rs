@@ -8,7 +8,7 @@ use crate::prometheus::access::{SecretForm, SecretSource};
 use crate::prometheus::upstreams_file::fields::{BadField, FileFields};
 
 use super::MAX_ITEMS;
-use super::secrets::{ReadSecret, given, in_file};
+use super::secrets::{given, in_file};
 
 /// Headers that the mirror sets, or that frame a message. Prometheus reserves these, too ("http_headers").
 const RESERVED_HEADERS: [&str; 17] = [
@@ -45,11 +45,12 @@ pub(super) fn headers(fields: &FileFields<'_>, folder: &Path) -> Result<Vec<(Hea
         }
         let before = headers.len();
         let sources = field.fields(&["values", "secrets", "files"])?;
-        let readers: [(_, ReadSecret); 3] = [("values", given), ("secrets", given), ("files", in_file)];
-        for (key, read) in readers {
-            for source in sources.get(key).map_or(Ok(Vec::new()), |list| list.list(MAX_ITEMS))? {
-                headers.push((header.clone(), read(&source, folder, SecretForm::HeaderValue)?));
-            }
+        let items = |key| sources.get(key).map_or(Ok(Vec::new()), |list| list.list(MAX_ITEMS));
+        for value in items("values")?.iter().chain(&items("secrets")?) {
+            headers.push((header.clone(), given(value, SecretForm::HeaderValue)?));
+        }
+        for file in items("files")? {
+            headers.push((header.clone(), in_file(&file, folder, SecretForm::HeaderValue)?));
         }
         if headers.len() == before {
             return Err(field.bad("has no values, secrets or files, of which it needs one"));

@@ -25,7 +25,7 @@ const SCHEMES: [(&str, ReadScheme); 6] = [
     ("authorization", authorization),
     ("oauth2", oauth2),
     ("sigv4", sigv4),
-    ("bearer_token", |field, folder| given(field, folder, SecretForm::HeaderValue).map(bearer)),
+    ("bearer_token", |field, _| given(field, SecretForm::HeaderValue).map(bearer)),
     ("bearer_token_file", |field, folder| in_file(field, folder, SecretForm::HeaderValue).map(bearer)),
 ];
 

@@ -23,14 +23,14 @@ pub(super) fn secret(
     folder: &Path,
     form: SecretForm,
 ) -> Result<Option<SecretSource>, BadField> {
-    let read: [ReadSecret; 2] = [given, in_file];
-    fields.at_most_one(&keys)?.map(|(nth, field)| read[nth](&field, folder, form)).transpose()
+    match fields.at_most_one(&keys)? {
+        None => Ok(None),
+        Some((0, field)) => given(&field, form).map(Some),
+        Some((_, field)) => in_file(&field, folder, form).map(Some),
+    }
 }
 
-/// Reads a secret of this form, or the name of its file, which is relative to the folder.
-pub(super) type ReadSecret = fn(&FileField<'_>, &Path, SecretForm) -> Result<SecretSource, BadField>;
-
-pub(super) fn given(field: &FileField<'_>, _: &Path, form: SecretForm) -> Result<SecretSource, BadField> {
+pub(super) fn given(field: &FileField<'_>, form: SecretForm) -> Result<SecretSource, BadField> {
     let secret = field.secret()?;
     match form.fault(secret.reveal()) {
         Some(fault) => Err(field.bad(fault)),
