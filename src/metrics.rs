@@ -29,7 +29,8 @@ pub use shared_page::SharedPage;
 /// The value of the header `Content-Type` for the page.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The upper bounds of the buckets of durations, in seconds: from a response out of a cache up to the longest `requestTimeout`.
+/// The upper bounds of the buckets of durations, in seconds: from a page of the mirror up to two minutes. Longer ones, up to the
+/// longest `requestTimeout`, are in `+Inf`.
 const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 120.0];
 
 /// A gauge that is never negative.
@@ -162,7 +163,8 @@ impl Metrics {
         metrics
     }
 
-    /// Creates the series that alerts use: Prometheus does not see an increase in a series whose first sample is 1.
+    /// Creates the series whose first increase must count, for alerts and the dashboard: Prometheus does not see an increase in a
+    /// series whose first sample is 1.
     fn start_at_zero(&self) {
         let start = |family: &Family<OneLabel, Total>, label, values: &[&'static str]| {
             for value in values {

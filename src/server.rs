@@ -117,7 +117,7 @@ fn no_thread(reason: io::Error) -> String {
     format!("cannot start a thread: {reason}; allow this process more of them")
 }
 
-/// Starts the threads that re-read files and probe replicas, if there are files or replicas.
+/// Starts the thread that re-reads files, if settings name any, and the one that probes replicas, if there is an upstreams file.
 fn watch(
     settings: &Settings,
     key: &Arc<CurrentKey>,

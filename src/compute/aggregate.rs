@@ -21,7 +21,8 @@ use crate::model::time::TimeRange;
 /// The most samples of a query. If there are more, PromQL computes the points.
 pub const MAX_SAMPLES: u64 = 5_000_000;
 
-/// The most samples of a query that has to keep all of them until the last is read: percentiles, and MAX and MIN of counters.
+/// The most samples of a query that has to keep all of them until the last is read: percentiles, MAX and MIN of counters,
+/// and each window of a raw query.
 pub const MAX_KEPT_SAMPLES: u64 = 2_000_000;
 
 /// How far before a range the samples of counters are read at least, in milliseconds: an hour. So an increase during a gap counts

@@ -11,7 +11,7 @@ const HOUR_MS: i64 = 3_600_000;
 /// For this many times its length after its end, the rate of an interval is the rate last known.
 pub(super) const KNOWN_LENGTHS: i64 = 2;
 
-/// The samples of at most this time before a range are read: a week, in milliseconds.
+/// How far before a range samples are read at most, in milliseconds: a week.
 const MAX_MS: i64 = 7 * 24 * HOUR_MS;
 
 /// If nothing shows how far back an earlier sample may be, at most this many samples are read again: about as many as the mirror

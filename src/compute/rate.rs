@@ -75,8 +75,9 @@ pub struct CounterReader {
     sure_gap_ms: i64,
     counted: Counted,
     reach: ReachCheck,
-    /// The newest sample of the series, and the times of its newest samples.
+    /// The newest sample of the series.
     previous: Option<Sample>,
+    /// The times of its newest samples.
     newest: Times,
 }
 

@@ -104,7 +104,7 @@ impl ReplyBody {
     }
 }
 
-/// How long a client may take to receive a reply.
+/// Until when a reply is written: its deadline, or until other requests need its memory.
 struct Pace {
     deadline: Instant,
     memory: Option<ResponseMemory>,

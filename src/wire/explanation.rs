@@ -17,7 +17,7 @@ pub struct Explanation {
     /// Where the samples come from: `remote read`, `range selector` or `PromQL`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<&'static str>,
-    /// How a point is computed, in one sentence.
+    /// How a point is computed, in short sentences.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
     /// The calls to the upstream, in their order.

@@ -27,7 +27,7 @@ pub fn metrics_response(
         None => ("RawMetricTelemetry", r#"["value","timestamp"]"#),
         Some(_) => ("AggregatedMetricTelemetry", r#"["value","startTimestamp","endTimestamp"]"#),
     };
-    // With room for all of it: half a megabyte that grows is copied and given back to the system on the way.
+    // Allocated at once: a body that grows is copied, and the allocator returns each large old copy to the system.
     let mut body = Vec::with_capacity(body_bytes(points.len(), bucket_ms.is_some()));
     body.extend_from_slice(br#"{"_type":"MetricsResponse","telemetry":{"_type":""#);
     body.extend_from_slice(kind.as_bytes());

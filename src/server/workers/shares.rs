@@ -2,8 +2,8 @@
 //!
 //! The requests to one upstream may hold at most three quarters of the workers and of the queue, so that an upstream that does
 //! not answer leaves some to the others. Of the workers, an upstream may hold three quarters of those that the other upstreams do
-//! not hold, so that two upstreams that do not answer leave one worker to the others. The requests to all upstreams that have
-//! not answered lately may hold seven eighths, so that many such upstreams leave some to those that answer.
+//! not hold, so that, with 16 workers or more, two upstreams that do not answer leave one to the others. The requests to all
+//! upstreams that have not answered lately may hold seven eighths, so that many such upstreams leave some to those that answer.
 
 use std::collections::HashMap;
 
