@@ -49,6 +49,8 @@ pub(super) trait DirectQuery: fmt::Debug + Send + Sync {
 pub(super) struct NameServers {
     port: u16,
     conf: fn() -> ResolvConf,
+    /// Whether no other source of `nsswitch.conf` may know a name that they do not know.
+    is_last_source: fn() -> bool,
     /// Contains only name servers of `resolv.conf`.
     seen: Mutex<HashMap<IpAddr, Seen>>,
 }
@@ -62,7 +64,8 @@ enum Seen {
 
 impl NameServers {
     pub(super) fn of_system() -> NameServers {
-        NameServers { port: PORT, conf: ResolvConf::of_system, seen: Mutex::default() }
+        let is_last_source = files::only_files_and_dns;
+        NameServers { port: PORT, conf: ResolvConf::of_system, is_last_source, seen: Mutex::default() }
     }
 
     /// Notes which servers have answered. One that has not is silent if another one has answered everything meanwhile.
@@ -125,8 +128,7 @@ impl DirectQuery for NameServers {
         let response = resolution.run(until, is_over);
         self.note(&conf.servers, &resolution.servers, response.is_some());
         match response {
-            // Another source of `nsswitch.conf` may know the name.
-            Some(Err(LookupFailure::NotFound)) if !files::only_files_and_dns() => None,
+            Some(Err(LookupFailure::NotFound)) if !(self.is_last_source)() => None,
             other => other,
         }
     }
@@ -207,7 +209,7 @@ mod tests {
             queried
         });
         let queried = queried.collect();
-        let names = NameServers { port, conf, seen: Mutex::default() };
+        let names = NameServers { port, conf, is_last_source: || true, seen: Mutex::default() };
         SocketServers { names, queried }
     }
 
@@ -251,6 +253,15 @@ mod tests {
         let (answer, took) = servers.query("p.example", SECOND * 2);
         assert!(answer == found(2) && took < SECOND / 2, "{took:?}");
         assert_eq!(servers.queried(), [vec![], vec!["p.example 1".to_owned(), "p.example 28".to_owned()]]);
+    }
+
+    #[test]
+    fn a_name_that_another_source_may_know_is_left_to_the_resolver() {
+        let conf = || ResolvConf::parse("nameserver 127.53.9.1");
+        let mut servers = servers(5_309, conf, &[|_| Some((3, 0))]);
+        assert_eq!(servers.query("p.m", SECOND * 5).0, Some(Err(LookupFailure::NotFound)));
+        servers.names.is_last_source = || false;
+        assert_eq!(servers.query("p.m", SECOND * 5).0, None);
     }
 
     #[test]
