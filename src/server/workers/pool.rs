@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn two_upstreams_that_hold_their_workers_leave_one_to_the_others() {
+    fn a_second_upstream_may_hold_three_quarters_of_the_rest() {
         // Three quarters of all, then three quarters of the rest, rounded up.
         for (workers, first, second) in [(8, 6, 2), (9, 7, 2), (12, 9, 3), (16, 12, 3), (20, 15, 4), (100, 75, 19)] {
             let mut shop = Workshop::new(workers, 10 * workers);
