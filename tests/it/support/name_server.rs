@@ -18,13 +18,16 @@ fn own_address() -> Ipv4Addr {
     Ipv4Addr::new(127, 64 + high % 128, low, NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Starts a mirror with this `/etc/resolv.conf`, in a separate mount namespace.
+/// Starts a mirror with this `/etc/resolv.conf`, in a separate mount namespace. There, names have no other source, even on machines
+/// whose `nsswitch.conf` has more, such as desktops with mDNS.
 pub fn mirror_with(resolv_conf: &str, flags: &[&str]) -> (Mirror, TempDir) {
     let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("resolv.conf");
-    std::fs::write(&file, resolv_conf).unwrap();
-    let script = r#"mount --bind "$0" /etc/resolv.conf && exec "$@""#;
-    let wrapper = ["unshare", "--mount", "sh", "-c", script, file.to_str().unwrap()];
+    let script =
+        r#"for file in resolv.conf nsswitch.conf; do mount --bind "$0/$file" "/etc/$file" || exit; done; exec "$@""#;
+    for (file, content) in [("resolv.conf", resolv_conf), ("nsswitch.conf", "hosts: files dns\n")] {
+        std::fs::write(directory.path().join(file), content).unwrap();
+    }
+    let wrapper = ["unshare", "--mount", "sh", "-c", script, directory.path().to_str().unwrap()];
     (Mirror::start_under(&wrapper, flags), directory)
 }
 
