@@ -8,11 +8,11 @@ use prometheusmirror::api::metric_body;
 use prometheusmirror::compute::aggregate::{AggregatePlan, Aggregator};
 use prometheusmirror::compute::points::Points;
 use prometheusmirror::compute::raw::{RawPlan, RawReader};
-use prometheusmirror::compute::screen::SampleKind;
 use prometheusmirror::internals;
 use prometheusmirror::model::aggregation::Aggregation;
 use prometheusmirror::model::query::{NanInterpretation, Order};
 use prometheusmirror::model::sample::{Labels, Sample, SampleSink, SeriesSet};
+use prometheusmirror::model::sample_kind::SampleKind;
 use prometheusmirror::model::time::{LATEST_MS, TimeRange};
 
 #[global_allocator]

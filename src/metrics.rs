@@ -19,7 +19,7 @@ mod labels;
 mod process;
 mod shared_page;
 
-use labels::{ENDPOINTS, FAILED, INFINITE, LabelList, NAN, OneLabel, RequestLabels, TAKEN_OVER};
+use labels::{ENDPOINTS, FAILED, INFINITE, LabelList, NAN, OneLabel, RequestLabels, TAKEN_OVER, TOO_LARGE};
 use process::OpenDescriptors;
 
 pub use codes::{ERROR_CODES, NOT_ALLOWED, REJECTIONS};
@@ -141,8 +141,10 @@ impl Metrics {
                 "Responses of upstreams that were accepted although they report missing data",
             ),
             points_sent: table.own("points_sent_total", "Points sent to StackState"),
-            points_dropped: table
-                .own("points_dropped_total", "Samples that became no point, because they are NaN or infinite"),
+            points_dropped: table.own(
+                "points_dropped_total",
+                "Samples that are NaN or infinite, and points that are too large for JSON",
+            ),
             panics: table.own("panics_total", "Internal errors (panics)"),
             thread_shortages: table.own("thread_shortages_total", "Threads that could not be started"),
             accept_failures: table.own(
@@ -175,7 +177,7 @@ impl Metrics {
         start(&self.errors, "code", &ERROR_CODES);
         let sources = [SampleSource::RemoteRead, SampleSource::RangeSelector, SampleSource::PromQl];
         start(&self.sample_reads, "source", &sources.map(SampleSource::name));
-        start(&self.points_dropped, "reason", &[NAN, INFINITE]);
+        start(&self.points_dropped, "reason", &[NAN, INFINITE, TOO_LARGE]);
         for endpoint in ENDPOINTS {
             let labels = labels::of_call(endpoint, Some(NOT_ALLOWED), &UpstreamLabels::default());
             self.calls.get_or_create(&labels).0.inc_by(0);
@@ -213,11 +215,13 @@ impl Metrics {
         self.sample_reads.get_or_create(&[("source", source.name())]).inc();
     }
 
-    /// Counts points that were sent, and samples that were dropped because they are NaN or infinite.
-    pub fn count_points(&self, sent: u64, nan: u64, infinite: u64) {
+    /// Counts points that were sent, samples that were dropped because they are NaN or infinite, and points that were dropped
+    /// because they are too large.
+    pub fn count_points(&self, sent: u64, nan: u64, infinite: u64, too_large: u64) {
         self.points_sent.0.inc_by(sent);
-        self.points_dropped.get_or_create(&[("reason", NAN)]).0.inc_by(nan);
-        self.points_dropped.get_or_create(&[("reason", INFINITE)]).0.inc_by(infinite);
+        for (reason, count) in [(NAN, nan), (INFINITE, infinite), (TOO_LARGE, too_large)] {
+            self.points_dropped.get_or_create(&[("reason", reason)]).0.inc_by(count);
+        }
     }
 
     /// Counts a re-read of one of the [`WATCHED_FILES`] that has changed (`is_good`) or is unusable.
@@ -298,8 +302,8 @@ mod tests {
             "ok",
             Duration::from_millis(1),
         );
-        metrics.count_points(5, 1, 2);
-        metrics.count_points(5, 0, 0);
+        metrics.count_points(5, 1, 2, 3);
+        metrics.count_points(5, 0, 0, 0);
         metrics.panics.inc();
         metrics.accept_failures.inc();
         metrics.evicted_connections.inc();
@@ -328,6 +332,7 @@ mod tests {
             "prometheusmirror_points_sent_total 10",
             r#"prometheusmirror_points_dropped_total{reason="nan"} 1"#,
             r#"prometheusmirror_points_dropped_total{reason="infinite"} 2"#,
+            r#"prometheusmirror_points_dropped_total{reason="too_large"} 3"#,
             "prometheusmirror_panics_total 1",
             "prometheusmirror_accept_failures_total 1",
             "prometheusmirror_evicted_connections_total 1",

@@ -7,6 +7,7 @@ pub mod duration;
 pub mod metric_type;
 pub mod query;
 pub mod sample;
+pub mod sample_kind;
 pub mod texts;
 pub mod time;
 pub mod trace;

@@ -8,10 +8,11 @@ use arbitrary::Unstructured;
 use prometheusmirror::compute::aggregate::{AggregatePlan, Aggregator};
 use prometheusmirror::compute::points::Points;
 use prometheusmirror::compute::raw::{RawPlan, RawReader, RawResult};
-use prometheusmirror::compute::screen::{Dropped, SampleKind};
+use prometheusmirror::compute::screen::Dropped;
 use prometheusmirror::model::aggregation::{Aggregation, AggregationMethod};
 use prometheusmirror::model::query::{NanInterpretation, Order};
 use prometheusmirror::model::sample::{Labels, Sample, SampleSink};
+use prometheusmirror::model::sample_kind::SampleKind;
 use prometheusmirror::model::time::TimeRange;
 
 use described::DescribedQuery;
@@ -209,4 +210,4 @@ fn is_nan_zero(kind: SampleKind) -> bool {
 }
 
 /// Nothing that was left out.
-const NONE_DROPPED: Dropped = Dropped { nan: 0, infinite: 0 };
+const NONE_DROPPED: Dropped = Dropped { nan: 0, infinite: 0, too_large: 0 };

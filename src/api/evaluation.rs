@@ -4,12 +4,13 @@ use crate::api::query::is_refusal;
 use crate::api::query_fields::now_ms;
 use crate::compute::distinct::SeriesSeen;
 use crate::compute::points::Points;
-use crate::compute::screen::{SampleKind, Screen};
+use crate::compute::screen::Screen;
 use crate::compute::steps::Steps;
 use crate::error::Error;
 use crate::model::aggregation::Aggregation;
 use crate::model::query::{MetricQuery, NanInterpretation, Source};
 use crate::model::sample::{Sample, SeriesSet};
+use crate::model::sample_kind::SampleKind;
 use crate::prometheus::{self, MAX_CALLS, Session};
 
 /// If the step is shorter than this, values of instants that are newer than this may be wrong; in milliseconds.

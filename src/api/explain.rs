@@ -3,12 +3,12 @@
 use crate::api::equivalent_promql::{equivalent, graph};
 use crate::compute::origins::{Increment, OriginSeries, PointOrigin};
 use crate::compute::points::Points;
-use crate::compute::screen::SampleKind;
 use crate::compute::subquery::EXPRESSION_INTERVAL_MS;
 use crate::metrics::SampleSource;
 use crate::model::aggregation::{Aggregation, AggregationMethod};
 use crate::model::query::{MetricQuery, NanInterpretation, Source};
 use crate::model::sample::Sample;
+use crate::model::sample_kind::SampleKind;
 use crate::model::time::TimeRange;
 use crate::prometheus::{CallRecord, MAX_SERIES, ReadRecord, SeriesRecord, Session};
 use crate::wire::explanation::{
@@ -90,11 +90,12 @@ pub(super) fn points_explanation(
         // Expressions, and queries of too many samples or buckets, are evaluated by PromQL.
         Some(SampleSource::PromQl) | None => "PromQL",
     };
+    let dropped = points.dropped;
     let points = ExplainedPoints {
         series_total: read.map(|read| read.series_total),
         samples_total: read.map(|read| read.samples_total),
         series: origins.as_ref().map(Origins::described).unwrap_or_default(),
-        left_out: LeftOut { nan: points.dropped.nan, infinite: points.dropped.infinite },
+        left_out: LeftOut { nan: dropped.nan, infinite: dropped.infinite, too_large: dropped.too_large },
         scrape_interval,
         points: explained_points(query, points, origins.as_ref()),
         graph: graph(session, &equivalent_promql, query.range),

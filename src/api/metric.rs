@@ -6,11 +6,12 @@ use crate::api::query_fields::{not_negative, time_range};
 use crate::api::{condition, explain, expression, samples};
 use crate::compute::matchers;
 use crate::compute::points::Points;
-use crate::compute::screen::SampleKind;
+use crate::compute::screen::Dropped;
 use crate::error::Error;
 use crate::log;
 use crate::model::aggregation::Aggregation;
 use crate::model::query::{MAX_POINTS, MetricQuery, Order, Source};
+use crate::model::sample_kind::SampleKind;
 use crate::wire::metrics_response::{body_bytes, metrics_response};
 use crate::wire::request::MetricsQuery;
 
@@ -49,16 +50,17 @@ impl MirrorQuery for MetricQuery {
             Source::Expression(text) => expression::points(session, text, self, *nan, *interval_ms),
         }?;
         let dropped = points.dropped;
-        if dropped.nan + dropped.infinite > 0 {
+        if dropped != Dropped::default() {
             log::info(|| {
-                log::Line::new("samples dropped")
+                log::Line::new("values dropped")
                     .number("nan", dropped.nan)
                     .number("infinite", dropped.infinite)
+                    .number("too_large", dropped.too_large)
                     .text("promql", session.last_query().unwrap_or_default())
             });
         }
         *explained = explain::points_explanation(session, self, *nan, *interval_ms, &points);
-        metrics.count_points(points.count() as u64, dropped.nan, dropped.infinite);
+        metrics.count_points(points.count() as u64, dropped.nan, dropped.infinite, dropped.too_large);
         let bytes = points.kept_bytes() + body_bytes(points.count(), self.aggregation.is_some());
         session.hold(bytes)?;
         Ok(body(points, self.aggregation))

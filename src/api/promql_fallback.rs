@@ -10,7 +10,6 @@ use crate::compute::aggregate::MAX_KEPT_SAMPLES;
 use crate::compute::matchers;
 use crate::compute::points::Points;
 use crate::compute::promql::{self, RATE_INTERVALS, UNKNOWN_SPACING_MS};
-use crate::compute::screen::SampleKind;
 use crate::compute::spacing;
 use crate::compute::steps::Steps;
 use crate::compute::subquery::Subquery;
@@ -18,6 +17,7 @@ use crate::error::Error;
 use crate::model::aggregation::{Aggregation, AggregationMethod};
 use crate::model::query::{MetricQuery, NanInterpretation, Selector};
 use crate::model::sample::{Labels, Sample, SampleSink};
+use crate::model::sample_kind::SampleKind;
 use crate::model::time::TimeRange;
 use crate::prometheus::Session;
 

@@ -8,10 +8,10 @@ use crate::compute::points::Points;
 use crate::compute::promql;
 use crate::compute::raw::{RawPlan, RawReader, RawResult};
 use crate::compute::read_windows::ReadWindows;
-use crate::compute::screen::SampleKind;
 use crate::error::Error;
 use crate::model::aggregation::Aggregation;
 use crate::model::query::{MetricQuery, Selector};
+use crate::model::sample_kind::SampleKind;
 use crate::model::time::TimeRange;
 use crate::prometheus::{SamplesRead, Session};
 

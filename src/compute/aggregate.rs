@@ -11,11 +11,12 @@ use crate::compute::look_back::{Counted, LookBack};
 use crate::compute::points::Points;
 use crate::compute::rate::CounterReader;
 use crate::compute::rate_sweep::RateSweep;
-use crate::compute::screen::{Dropped, SampleKind, Screen};
+use crate::compute::screen::{Dropped, Screen};
 use crate::compute::spacing::sure_gap_ms;
 use crate::model::aggregation::{Aggregation, AggregationMethod};
 use crate::model::query::Order;
 use crate::model::sample::{Labels, Sample, SampleSink};
+use crate::model::sample_kind::SampleKind;
 use crate::model::time::TimeRange;
 
 /// The most samples of a query. If there are more, PromQL computes the points.

@@ -5,10 +5,11 @@
 
 use crate::compute::look_back::{Counted, LookBack};
 use crate::compute::rate::{CounterReader, Interval};
-use crate::compute::screen::{SampleKind, Screen};
+use crate::compute::screen::Screen;
 use crate::compute::spacing;
 use crate::model::aggregation::{Aggregation, AggregationMethod};
 use crate::model::sample::Sample;
+use crate::model::sample_kind::SampleKind;
 use crate::model::time::TimeRange;
 
 /// A series that was read, from which [`OriginSeries::of_point`] finds what a point is made of.

@@ -15,7 +15,7 @@ pub struct Points {
     order: Order,
     /// Whether a point was left out. Then all further ones would be left out, too.
     pub is_partial: bool,
-    /// How many samples and values were left out because JSON has no such number.
+    /// What was left out because JSON has no such number.
     pub dropped: Dropped,
     /// Whether any series was found, even if all of its samples were left out.
     pub has_series: bool,
@@ -35,12 +35,13 @@ impl Points {
         Points { list: Vec::new(), limit, order, is_partial: false, dropped: Dropped::default(), has_series: false }
     }
 
-    /// Adds the next point in the order of the response. Drops a value that JSON cannot hold, such as a sum that is too large.
+    /// Adds the next point in the order of the response. Drops a point whose value is too large for JSON, as that of finite samples
+    /// may be.
     ///
     /// `Break` means that the limit is reached and this point is left out, as all further ones would be.
     pub fn push(&mut self, point: Sample) -> ControlFlow<()> {
         if !point.value.is_finite() {
-            self.dropped.infinite += 1;
+            self.dropped.too_large += 1;
             return ControlFlow::Continue(());
         }
         if self.list.len() == self.limit {
@@ -132,8 +133,8 @@ impl Points {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compute::screen::SampleKind;
     use crate::model::query::NanInterpretation;
+    use crate::model::sample_kind::SampleKind;
 
     const GRID: Steps = Steps { first: 9, step: 10, count: 4 };
 
@@ -157,13 +158,13 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_no_json_number_is_no_point() {
+    fn a_value_that_is_too_large_is_no_point() {
         let mut points = Points::new(1, Order::OldestFirst);
-        for value in [f64::INFINITY, 1.0, f64::NAN] {
+        for value in [f64::INFINITY, 1.0, f64::NEG_INFINITY] {
             assert!(points.push(Sample { at: 1, value }).is_continue());
         }
         assert!(!points.is_partial);
-        assert_eq!(points.dropped.infinite, 2);
+        assert_eq!(points.dropped, Dropped { too_large: 2, ..Dropped::default() });
         assert!(points.push(Sample { at: 2, value: 2.0 }).is_break());
         assert!(points.is_partial);
         assert_eq!(points.into_list(), samples(&[(1, 1.0)]));

@@ -6,9 +6,10 @@ use crate::compute::aggregate::MAX_KEPT_SAMPLES;
 use crate::compute::distinct::SeriesSeen;
 use crate::compute::look_back::{Counted, LookBack};
 use crate::compute::rate::CounterReader;
-use crate::compute::screen::{Dropped, SampleKind, Screen};
+use crate::compute::screen::{Dropped, Screen};
 use crate::compute::spacing::sure_gap_ms;
 use crate::model::sample::{Labels, Sample, SampleSink};
+use crate::model::sample_kind::SampleKind;
 use crate::model::time::TimeRange;
 
 /// Which samples a raw query needs, and how they become points.

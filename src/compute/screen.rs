@@ -2,23 +2,17 @@
 
 use crate::model::query::NanInterpretation;
 use crate::model::sample::Sample;
+use crate::model::sample_kind::SampleKind;
 
-/// What the samples are: those of gauges or of counters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SampleKind {
-    /// Samples of gauges, or values of an expression, and what a NaN becomes.
-    Gauge(NanInterpretation),
-    /// Samples of counters, and their scrape interval in milliseconds, if it is given.
-    Counter(Option<i64>),
-}
-
-/// How many samples were left out, by reason.
+/// How many samples and points were left out, by reason.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Dropped {
     /// Samples that are NaN.
     pub nan: u64,
     /// Samples that are infinite.
     pub infinite: u64,
+    /// Points whose value exceeds the largest number of JSON (1.8e308), such as the sum of a bucket.
+    pub too_large: u64,
 }
 
 impl Dropped {
@@ -26,6 +20,7 @@ impl Dropped {
     pub fn add(&mut self, other: Dropped) {
         self.nan += other.nan;
         self.infinite += other.infinite;
+        self.too_large += other.too_large;
     }
 }
 
@@ -107,9 +102,17 @@ mod tests {
             assert_eq!(pairs(&screen.retain_finite(given)), expected);
         };
         let numbers = [(4, 4.0), (5, 0.0)];
-        check(Screen::of(SampleKind::Gauge(NanInterpretation::None)), &numbers, Dropped { nan: 1, infinite: 2 });
-        check(Screen::of(SampleKind::Counter(None)), &numbers, Dropped { nan: 1, infinite: 2 });
+        check(
+            Screen::of(SampleKind::Gauge(NanInterpretation::None)),
+            &numbers,
+            Dropped { nan: 1, infinite: 2, too_large: 0 },
+        );
+        check(Screen::of(SampleKind::Counter(None)), &numbers, Dropped { nan: 1, infinite: 2, too_large: 0 });
         let with_zero = [(1, 0.0), (4, 4.0), (5, 0.0)];
-        check(Screen::of(SampleKind::Gauge(NanInterpretation::Zero)), &with_zero, Dropped { nan: 0, infinite: 2 });
+        check(
+            Screen::of(SampleKind::Gauge(NanInterpretation::Zero)),
+            &with_zero,
+            Dropped { nan: 0, infinite: 2, too_large: 0 },
+        );
     }
 }

@@ -74,3 +74,5 @@ pub(super) const ENDPOINTS: [&str; 7] =
 pub(super) const NAN: &str = "nan";
 /// Why a sample is dropped: JSON has no infinite numbers.
 pub(super) const INFINITE: &str = "infinite";
+/// Why a point is dropped: its value exceeds the largest number of JSON.
+pub(super) const TOO_LARGE: &str = "too_large";

@@ -40,7 +40,7 @@ function facts({upstream, replica, source, seriesTotal, samplesTotal, leftOut, s
   add("Upstream", upstream && `${upstream}${replica ? `, replica ${replica}` : ""}`);
   add("Source", source);
   add("Samples", samplesTotal !== undefined && `${samplesTotal} in ${seriesTotal} series`);
-  add("Left out", leftOut && `${leftOut.nan} not a number, ${leftOut.infinite} infinite`);
+  add("Left out", leftOut && `${leftOut.nan} not a number, ${leftOut.infinite} infinite${leftOut.tooLarge ? `, ${leftOut.tooLarge} points too large` : ""}`);
   add("Scrape interval", scrapeInterval && `${scrapeInterval.milliseconds} ms, ${scrapeInterval.from}`);
   return list;
 }

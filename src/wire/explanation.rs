@@ -74,7 +74,7 @@ pub struct ExplainedPoints {
     pub samples_total: Option<u64>,
     /// The first series that were read.
     pub series: Vec<ExplainedSeries>,
-    /// How many values were left out, by reason.
+    /// How many samples and points were left out, by reason.
     pub left_out: LeftOut,
     /// The scrape interval of the series.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,14 +111,16 @@ pub struct ExplainedSeries {
     pub gaps: Option<u64>,
 }
 
-/// How many values were left out, by reason.
+/// How many samples and points were left out, by reason.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LeftOut {
-    /// Values that are NaN.
+    /// Samples that are NaN.
     pub nan: u64,
-    /// Values that are infinite or too large.
+    /// Samples that are infinite.
     pub infinite: u64,
+    /// Points whose value is too large for JSON.
+    pub too_large: u64,
 }
 
 /// How often the series are scraped.

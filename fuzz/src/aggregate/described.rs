@@ -1,10 +1,10 @@
 //! Queries of series, described by an input.
 
 use arbitrary::{Result, Unstructured};
-use prometheusmirror::compute::screen::SampleKind;
 use prometheusmirror::model::aggregation::{Aggregation, AggregationMethod};
 use prometheusmirror::model::query::{NanInterpretation, Order};
 use prometheusmirror::model::sample::Sample;
+use prometheusmirror::model::sample_kind::SampleKind;
 use prometheusmirror::model::time::{LATEST_MS, TimeRange};
 
 use crate::written::{Choices, rarely};

@@ -1,8 +1,9 @@
 //! The points by the rules of "Numbers", from all samples at once.
 
-use prometheusmirror::compute::screen::{Dropped, SampleKind};
+use prometheusmirror::compute::screen::Dropped;
 use prometheusmirror::model::aggregation::{Aggregation, AggregationMethod};
 use prometheusmirror::model::sample::Sample;
+use prometheusmirror::model::sample_kind::SampleKind;
 use prometheusmirror::model::time::TimeRange;
 
 use super::{MINUTE_MS, NONE_DROPPED, is_nan_zero};
@@ -152,7 +153,8 @@ impl Counter {
             let mut lengths: Vec<i64> = before.iter().map(Interval::length_ms).collect();
             lengths.sort_unstable();
             let usual_ms = lengths.get(lengths.len().saturating_sub(1) / 2);
-            let has_rate = length_ms <= sure_ms || length_ms <= usual_ms.map_or(60 * MINUTE_MS, |usual_ms| 4 * usual_ms);
+            let has_rate =
+                length_ms <= sure_ms || length_ms <= usual_ms.map_or(60 * MINUTE_MS, |usual_ms| 4 * usual_ms);
             intervals.push(Interval { from: pair[0].at, to: pair[1].at, increase, has_rate });
         }
         Counter { samples, intervals }

@@ -277,7 +277,7 @@ fn every_line_of_a_request_has_its_id() {
         for line in lines.iter().filter(|line| field(line, "msg") != Some("listening")) {
             assert_eq!(field(line, "request_id"), Some("only-one"), "{line:?}");
         }
-        assert_eq!(of("samples dropped"), 1, "{log}");
+        assert_eq!(of("values dropped"), 1, "{log}");
     }
 }
 

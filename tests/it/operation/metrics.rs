@@ -130,7 +130,7 @@ fn what_may_be_alerted_on_is_there_before_it_happens() {
         ["bad_request", "body_not_received", "body_too_large", "head_too_large", "no_such_path", "overloaded"];
     let reasons = reasons.into_iter().chain(["cross_origin", "shutting_down", "unauthorized", "verb_not_allowed"]);
     assert_eq!(values(REJECTED, "reason"), reasons.map(str::to_owned).collect());
-    assert_eq!(values(DROPPED, "reason"), ["infinite", "nan"].map(str::to_owned).into());
+    assert_eq!(values(DROPPED, "reason"), ["infinite", "nan", "too_large"].map(str::to_owned).into());
     let sources = ["promql", "range_selector", "remote_read"];
     assert_eq!(values(SAMPLE_READS, "source"), sources.map(str::to_owned).into());
     assert_eq!(page.only(PARTIAL_RESPONSES), 0.0);
@@ -410,6 +410,19 @@ fn points_are_counted_as_they_are_sent_and_dropped() {
     };
     check("NONE", 3, [2.0, 2.0]);
     check("ZERO", 5, [0.0, 2.0]);
+
+    // Each sample is a number of JSON, but their sum exceeds its largest, 1.8e308.
+    let (mirror, stub) = (Mirror::start(), stub_with(&["1e308", "1e308"], START));
+    let mut query = query(&stub.details());
+    query["query"]["aggregation"] = json!({"method": "SUM", "bucketSizeMillis": 60_000});
+    let response = mirror.post_explained("/api/metric", &query);
+    assert!(response.points().is_empty());
+    assert_eq!(response.json["explanation"]["leftOut"], json!({"nan": 0, "infinite": 0, "tooLarge": 1}));
+    let page = Page::of(&mirror);
+    assert_eq!(
+        ["nan", "infinite", "too_large"].map(|reason| page.sum(DROPPED, &[("reason", reason)])),
+        [0.0, 0.0, 1.0]
+    );
 }
 
 /// The seconds since the epoch.
