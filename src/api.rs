@@ -29,7 +29,7 @@ mod sample_reading;
 mod samples;
 
 pub use crate::prometheus::{Lane, Queued};
-pub use datasource::{DEFAULT_TIMEOUT, Datasource};
+pub use datasource::{DEFAULT_TIMEOUT, Datasource, MAX_TIMEOUT_MS};
 pub use gateway::{Access, Gateway, PageRequest, Prepared, Routed};
 pub use method::{MethodRequest, PreparedQuery};
 pub use metric::{body as metric_body, metric_query};

@@ -14,7 +14,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::api::{Access, DEFAULT_TIMEOUT, Gateway, Prepared, RequestHead, Routed, now_ms};
+use crate::api::{Access, DEFAULT_TIMEOUT, Gateway, MAX_TIMEOUT_MS, Prepared, RequestHead, Routed, now_ms};
 use crate::check;
 use crate::error::{EXPLAIN_HEADER, KEY_HEADER};
 use crate::key::{ApiKey, CurrentKey};
@@ -23,6 +23,8 @@ use crate::metrics::Metrics;
 use crate::model::trace::Trace;
 use crate::reach;
 use crate::settings::{AskCommand, KeySource, ReachSettings};
+
+use serde_json::Value;
 
 use request::AskRequest;
 use show::OutputOptions;
@@ -88,9 +90,7 @@ pub fn run(command: &AskCommand) -> Result<AskOutput, AskError> {
 /// # Errors
 /// If there is no response.
 fn post(mirror: &str, request: &AskRequest, key: Option<&ApiKey>, explains: bool) -> Result<(u16, Vec<u8>), AskError> {
-    let timeout_ms = request.body["connectionDetails"]["requestTimeout"].as_u64();
-    let timeout = timeout_ms.map_or(DEFAULT_TIMEOUT, Duration::from_millis);
-    let agent = check::agent(timeout + TIMEOUT_MARGIN);
+    let agent = check::agent(timeout(&request.body) + TIMEOUT_MARGIN);
     let shown = mirror.split('@').next_back().unwrap_or_default();
     let failed = |error: ureq::Error| {
         AskError::Failed(format!(
@@ -108,6 +108,18 @@ fn post(mirror: &str, request: &AskRequest, key: Option<&ApiKey>, explains: bool
     let mut response = call.send(request.body.to_string().as_bytes()).map_err(failed)?;
     let body = response.body_mut().with_config().limit(MAX_RESPONSE_BYTES).read_to_vec().map_err(failed)?;
     Ok((response.status().as_u16(), body))
+}
+
+/// How long the mirror itself waits at most for a request. Only the mirror knows the timeout of a named upstream, which the request
+/// may leave to it.
+fn timeout(body: &Value) -> Duration {
+    let details = &body["connectionDetails"];
+    let is_named = details.get("url").or(details.get("host")).is_none();
+    match details["requestTimeout"].as_u64() {
+        Some(given_ms) => Duration::from_millis(given_ms.min(MAX_TIMEOUT_MS)),
+        None if is_named => Duration::from_millis(MAX_TIMEOUT_MS),
+        None => DEFAULT_TIMEOUT,
+    }
 }
 
 /// Runs a request in this process. Gives the status and the body that a mirror would write.
@@ -164,4 +176,25 @@ fn read(path: &str) -> io::Result<String> {
         return Err(io::Error::other(format!("it is longer than {MAX_REQUEST_BYTES} bytes")));
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_mirror_is_awaited_for_as_long_as_it_may_wait() {
+        let check = |details: Value, seconds: u64| {
+            assert_eq!(timeout(&json!({"connectionDetails": details})), Duration::from_secs(seconds), "{details}");
+        };
+        check(json!({"url": "http://p:9090"}), 20);
+        check(json!({"host": "p", "port": 9090, "requestTimeout": 3_000}), 3);
+        check(json!({"upstream": "p", "requestTimeout": 30_000}), 30);
+        check(json!({"host": "p", "requestTimeout": u64::MAX}), 600);
+        // The timeout of a named upstream is at most ten minutes.
+        check(json!({"upstream": "p"}), 600);
+        check(json!({}), 600);
+    }
 }

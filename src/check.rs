@@ -53,10 +53,14 @@ pub fn run(check: &Check) -> Result<String, String> {
     ))
 }
 
+/// How long a mirror may take to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// An HTTP client for a mirror. No status is an error, and redirects are not followed.
 pub(crate) fn agent(timeout: Duration) -> Agent {
     Agent::config_builder()
         .timeout_global(Some(timeout))
+        .timeout_connect(Some(CONNECT_TIMEOUT))
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)

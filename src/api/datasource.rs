@@ -12,8 +12,8 @@ use crate::wire::scalar::Scalar;
 /// The timeout of a request if neither the Connection Details nor the upstream has one.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The longest `requestTimeout`, in milliseconds: ten minutes. Each waiting request holds a worker.
-pub(super) const MAX_TIMEOUT_MS: u64 = 600_000;
+/// The longest timeout of a request, in milliseconds: ten minutes. Each waiting request holds a worker.
+pub const MAX_TIMEOUT_MS: u64 = 600_000;
 
 /// The longest `scrapeInterval`, in milliseconds: a day.
 pub(super) const MAX_SCRAPE_INTERVAL_MS: u64 = 86_400_000;
