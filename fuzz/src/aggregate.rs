@@ -58,9 +58,8 @@ fn check_raw(query: &DescribedQuery) {
             continue;
         }
         let expected = reference::raw(kind, &known(&handed, query).concat(), range);
-        // A rate that no number can hold is left out as such a sample is.
         let mut expected_dropped = reference::dropped(kind, handed.iter().flat_map(|part| part.samples));
-        expected_dropped.infinite += expected.left_out as u64;
+        expected_dropped.too_large = expected.left_out as u64;
         assert_eq!(dropped, expected_dropped);
         let mut found = Points::new(query.limit, query.order);
         found.add_samples(points);
@@ -154,7 +153,7 @@ fn least_look_back_ms(kind: SampleKind, intervals: i64) -> i64 {
 }
 
 /// What is read once more is longer, and has a bound. Nothing is read again if each series has samples before the range, and all of
-/// its samples are so close together that four times their distance is read anyway.
+/// its samples are so close together that four times their spacing is read anyway.
 fn check_further(further_ms: Option<i64>, read_ms: i64, handed: &[Part], query: &DescribedQuery) {
     let DescribedQuery { kind, range, .. } = *query;
     if let Some(further_ms) = further_ms {

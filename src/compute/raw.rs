@@ -7,7 +7,7 @@ use crate::compute::distinct::SeriesSeen;
 use crate::compute::look_back::{Counted, LookBack};
 use crate::compute::rate::CounterReader;
 use crate::compute::screen::{Dropped, Screen};
-use crate::compute::spacing::sure_gap_ms;
+use crate::compute::spacing::longest_sure_ms;
 use crate::model::sample::{Labels, Sample, SampleSink};
 use crate::model::sample_kind::SampleKind;
 use crate::model::time::TimeRange;
@@ -26,7 +26,7 @@ impl RawPlan {
         let look_back_ms = match kind {
             SampleKind::Gauge(_) => 0,
             // The first rate needs the sample before the range.
-            SampleKind::Counter(interval_ms) => LookBack::reach_ms(1, sure_gap_ms(interval_ms)),
+            SampleKind::Counter(interval_ms) => LookBack::reach_ms(1, longest_sure_ms(interval_ms)),
         };
         RawPlan { kind, range, look_back_ms }
     }
@@ -64,7 +64,7 @@ pub struct RawReader {
 pub struct RawResult {
     /// The points, oldest first.
     pub points: Vec<Sample>,
-    /// How many samples were left out.
+    /// What was left out.
     pub dropped: Dropped,
     /// How far before the range samples should have been read, in milliseconds, if they were not read far enough.
     pub further_ms: Option<i64>,
@@ -113,8 +113,10 @@ impl RawReader {
             points.extend(interval.map(|interval| Sample { at: interval.end, value: interval.rate() }));
         });
         reader.end_series();
-        // A rate can overflow to infinity.
-        RawResult { points: screen.retain_finite(points), dropped: screen.dropped(), further_ms: reader.further_ms() }
+        let (mut dropped, rates) = (screen.dropped(), points.len());
+        points.retain(|point| point.value.is_finite());
+        dropped.too_large = (rates - points.len()) as u64;
+        RawResult { points, dropped, further_ms: reader.further_ms() }
     }
 }
 
