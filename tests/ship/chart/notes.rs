@@ -60,6 +60,14 @@ fn the_notes_say_how_to_test() {
 }
 
 #[test]
+fn the_notes_say_how_to_reach_the_explorer() {
+    let command = "kubectl port-forward --namespace monitoring service/mine-prometheusmirror 9911\n";
+    let install = || Install::promised().named("mine").set("port=9911");
+    check(install(), &["at http://localhost:9911/", command], &[]);
+    check(install().set("explorer=false"), &[], &["port-forward"]);
+}
+
+#[test]
 fn the_notes_warn_where_something_is_open() {
     let upstream = "connect to any host";
     let policy = "No NetworkPolicy";
