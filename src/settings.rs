@@ -180,6 +180,12 @@ fn resolve(parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> Resul
     if let Some(text) = shown {
         return Ok(Command::Show(text));
     }
+    if let Some(subcommand) = subcommand
+        && let Some(flag) = flags.keys().filter(|flag| !subcommand.takes(flag)).min()
+    {
+        let name = subcommand.name;
+        return Err(BadSetting(format!("--{flag} does not go with {name}; {name} --help describes {name}")));
+    }
     let given = GivenSettings { flags, variable };
     let api_key = given.api_key()?;
     let name = subcommand.map(|subcommand| subcommand.name);
@@ -364,6 +370,24 @@ mod tests {
             let error = resolved(&args, &[]).unwrap_err();
             assert!(error.contains(part) && !error.contains("hush"), "{args:?}: {error}");
         }
+    }
+
+    #[test]
+    fn a_subcommand_refuses_the_flags_that_it_does_not_use_but_not_their_variables() {
+        let check = |args: &[&str], refused: Option<&str>| {
+            let variables = [("WORKERS", "3"), ("API_KEY", "k")];
+            let expected = refused.map(|flag| format!("--{flag} does not go with {0}; {0} --help", args[0]));
+            match (resolved(args, &variables), expected) {
+                (Err(error), Some(expected)) => assert!(error.starts_with(&expected), "{error}"),
+                (found, expected) => assert!(found.is_ok() && expected.is_none(), "{args:?}: {found:?}"),
+            }
+        };
+        check(&["ask", "--workers", "3", "--port", "1", "--test"], Some("port"));
+        check(&["man", "--proxy", "http://p:1"], Some("proxy"));
+        check(&["completions", "bash", "--explorer"], Some("explorer"));
+        check(&["ask", "--ca-path", "/ca", "--upstreams-file", "/u", "--test"], None);
+        check(&["check", "--workers", "3", "--port", "1"], None);
+        check(&["completions", "bash"], None);
     }
 
     #[test]

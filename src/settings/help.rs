@@ -3,11 +3,7 @@
 use std::fmt::Write;
 
 use super::ask_flags::{ASK_FLAGS, AskFlag};
-use super::table::{ASK, CHECK, Fallback, SUBCOMMANDS, Setting, Subcommand, TABLE, UPSTREAMS};
-
-/// The settings that say how upstreams and mirrors are reached. `ask` and `check` use them, too.
-pub(super) const SHARED: [&str; 8] =
-    ["api-key", "api-key-file", "allow-upstream", "upstreams-file", "ca-path", "proxy", "proxy-file", "no-proxy"];
+use super::table::{ASK, CHECK, Fallback, SHARED, SUBCOMMANDS, Setting, Subcommand, TABLE, UPSTREAMS};
 
 /// The width of the help in characters.
 const COLUMNS: usize = 100;

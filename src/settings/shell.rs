@@ -7,8 +7,8 @@ use crate::model::aggregation::Aggregation;
 
 use super::BadSetting;
 use super::ask_flags::{ASK_FLAGS, AskFlag};
-use super::help::{SHARED, UPSTREAMS_HELP, dashed};
-use super::table::{ASK, CHECK, COMPLETIONS, SUBCOMMANDS, Setting, Subcommand, TABLE, UPSTREAMS};
+use super::help::{UPSTREAMS_HELP, dashed};
+use super::table::{ASK, CHECK, COMPLETIONS, SHARED, SUBCOMMANDS, Setting, Subcommand, TABLE, UPSTREAMS};
 
 /// The flags whose values are files.
 const FILES: [&str; 5] = ["api-key-file", "upstreams-file", "ca-path", "proxy-file", "request"];

@@ -205,6 +205,10 @@ pub const TABLE: [&Setting; 22] = [
     &MAX_REQUEST_BYTES, &MEMORY_BUDGET_MIB, &SHUTDOWN_DELAY, &SHUTDOWN_GRACE, &LOG_LEVEL, &LOG_FORMAT,
 ];
 
+/// The settings that say how upstreams and mirrors are reached. `ask` and `check` use them, too.
+pub(super) const SHARED: [&str; 8] =
+    ["api-key", "api-key-file", "allow-upstream", "upstreams-file", "ca-path", "proxy", "proxy-file", "no-proxy"];
+
 pub(super) const ASK: &str = "ask";
 pub(super) const CHECK: &str = "check";
 pub(super) const COMPLETIONS: &str = "completions";
@@ -271,6 +275,11 @@ pub(super) static SUBCOMMANDS: [Subcommand; 4] = [
 ];
 
 impl Subcommand {
+    /// Whether it may be given the flag of a setting. `check` may be given all, so that it can be called like the server.
+    pub(super) fn takes(&self, flag: &str) -> bool {
+        self.name == CHECK || self.name == ASK && SHARED.contains(&flag)
+    }
+
     /// The subcommand with this name.
     pub(super) fn find(name: &str) -> Option<&'static Subcommand> {
         SUBCOMMANDS.iter().find(|known| known.name == name)
