@@ -9,13 +9,13 @@ use crate::log;
 use crate::metrics::Metrics;
 use crate::sync::Mutex;
 
-/// The threads that the mirror needs beside the workers: 7 permanent ones (they accept connections, receive requests, watch the
-/// queue, re-read files, probe replicas, serve one connection and wait for one client), and some for connections, which have one
-/// thread each.
+/// The threads that the mirror needs at its start beside the workers: 7 permanent ones (they accept connections, receive requests,
+/// watch the queue, re-read files, probe replicas, serve one connection and wait for one client), and some for connections, which
+/// have one thread each. Threads that are needed only now and then are not counted, such as those that look up names.
 pub(in crate::server) const BESIDE_WORKERS: usize = 7 + 16;
 
 /// Threads count as short for this long after one was missing.
-const MEMORY: Duration = Duration::from_secs(10);
+const SHORT_FOR: Duration = Duration::from_secs(10);
 
 /// The stack of a thread that is started only as a trial: 64 KiB.
 const TRIAL_STACK_BYTES: usize = 64 << 10;
@@ -48,7 +48,7 @@ pub(in crate::server) struct Threads {
 
 impl Threads {
     pub(in crate::server) fn new(metrics: Arc<Metrics>) -> Arc<Threads> {
-        Arc::new(Threads { metrics, last_missing: Mutex::new(None), limit: log::Limit::new(1, MEMORY) })
+        Arc::new(Threads { metrics, last_missing: Mutex::new(None), limit: log::Limit::new(1, SHORT_FOR) })
     }
 
     /// Counts that a thread could not be started, and logs it at most once in a while.
@@ -73,7 +73,7 @@ impl Threads {
     /// Whether one was missing within the last ten seconds.
     pub(in crate::server) fn are_short(&self) -> bool {
         let last = *self.last_missing.lock();
-        last.is_some_and(|last| last.elapsed() < MEMORY)
+        last.is_some_and(|last| last.elapsed() < SHORT_FOR)
     }
 }
 
@@ -94,7 +94,7 @@ mod tests {
         assert!(!threads.are_short());
         threads.missing("none");
         assert!(threads.are_short());
-        *threads.last_missing.lock() = Some(Instant::now() - MEMORY);
+        *threads.last_missing.lock() = Some(Instant::now() - SHORT_FOR);
         assert!(!threads.are_short());
     }
 }
