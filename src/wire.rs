@@ -1,5 +1,5 @@
-//! The JSON of StackState's requests and of the responses to it: serde types, no logic. The Mirror API defines it; nothing here
-//! knows of Prometheus.
+//! The JSON of StackState's requests and of the responses to it: types, and how they are read and written. The Mirror API
+//! defines it; nothing here knows of Prometheus or of what a query means.
 
 pub mod conditions;
 pub mod connection_details;

@@ -56,14 +56,14 @@ pub(super) fn checked(conditions: &Conditions) -> Result<&[Condition], Error> {
         )));
     }
     for condition in kept {
-        let kind = match &condition.kind {
+        let found = match &condition.type_name {
             Scalar::Null => continue,
-            Scalar::Text(kind) if kind == EQUALITY => continue,
-            Scalar::Text(kind) if is_name(kind) => format!("of type {kind}"),
+            Scalar::Text(name) if name == EQUALITY => continue,
+            Scalar::Text(name) if is_name(name) => format!("of type {name}"),
             _ => "of an unknown type".to_owned(),
         };
         let details = format!(
-            "the condition on {key} is {kind}, which is not supported: use an EqualityCondition (with a set for several values), \
+            "the condition on {key} is {found}, which is not supported: use an EqualityCondition (with a set for several values), \
              or write a ~ expression, where {{label!=\"value\"}} and {{label=~\"pattern\"}} are possible",
             key = condition.key.0
         );
@@ -192,28 +192,28 @@ fn single_text(condition: &Condition) -> Result<String, Error> {
 /// labels must be able to have this type. A set matches any of its values, which may be objects with a type of their own.
 fn label_values(condition: &Condition) -> Result<LabelValues, Error> {
     let mut values = LabelValues::default();
-    let mut add = |value, kind| add_value(&mut values, &condition.key, value, kind);
+    let mut add = |value, type_name| add_value(&mut values, &condition.key, value, type_name);
     match &condition.value {
         None => add(&Scalar::Null, None)?,
-        Some(TypedValue { value: ScalarOrSet::One(value), kind }) => add(value, kind.as_deref())?,
-        Some(TypedValue { value: ScalarOrSet::Set(ValueSet { kept, .. }), kind }) => {
-            check_held(kind.as_deref())?;
-            kept.iter().try_for_each(|item| add(&item.value, item.kind.as_deref()))?;
+        Some(TypedValue { value: ScalarOrSet::One(value), type_name }) => add(value, type_name.as_deref())?,
+        Some(TypedValue { value: ScalarOrSet::Set(ValueSet { kept, .. }), type_name }) => {
+            check_held(type_name.as_deref())?;
+            kept.iter().try_for_each(|item| add(&item.value, item.type_name.as_deref()))?;
         }
     }
     Ok(values)
 }
 
 /// Refuses a value of a type that labels cannot have, such as a pattern.
-fn check_held(kind: Option<&Name>) -> Result<(), Error> {
-    match kind {
-        Some(kind) => Err(unsupported_value(if is_name(kind) { kind } else { "unknown" })),
+fn check_held(type_name: Option<&Name>) -> Result<(), Error> {
+    match type_name {
+        Some(name) => Err(unsupported_value(if is_name(name) { name } else { "unknown" })),
         None => Ok(()),
     }
 }
 
-fn add_value(values: &mut LabelValues, key: &Name, value: &Scalar, kind: Option<&Name>) -> Result<(), Error> {
-    check_held(kind)?;
+fn add_value(values: &mut LabelValues, key: &Name, value: &Scalar, type_name: Option<&Name>) -> Result<(), Error> {
+    check_held(type_name)?;
     match value {
         Scalar::Text(text) => values.push(LabelValue::Text(text)),
         Scalar::Bool(truth) => values.push(LabelValue::Text(if *truth { "true" } else { "false" })),
@@ -350,12 +350,12 @@ mod tests {
 
     #[test]
     fn a_condition_of_another_type_is_refused() {
-        let check = |kind: &str, shown: Option<&str>| {
-            let json = format!(r#"[{{"key":"job","value":{{"value":"x"}},"_type":{kind}}}]"#);
+        let check = |type_name: &str, shown: Option<&str>| {
+            let json = format!(r#"[{{"key":"job","value":{{"value":"x"}},"_type":{type_name}}}]"#);
             let matchers = matchers(&conditions(&json), Some("job"));
             match shown {
                 Some(shown) => refused(matchers, "unsupported_condition_type", &[&format!("on job is {shown}, ")]),
-                None => assert_eq!(matchers.unwrap(), [], "{kind}"),
+                None => assert_eq!(matchers.unwrap(), [], "{type_name}"),
             }
         };
         check("null", None);

@@ -1,7 +1,7 @@
 //! `~`: an expression that an admin wrote, which Prometheus evaluates.
 
 use crate::api::evaluation::{EvaluationPlan, evaluate};
-use crate::api::probe;
+use crate::api::range_bounds;
 use crate::compute::points::Points;
 use crate::compute::steps::Steps;
 use crate::compute::subquery::{EXPRESSION_INTERVAL_MS, RangeBounds, Subquery};
@@ -37,7 +37,7 @@ pub(super) fn points(
     // Before the first call, so that an expensive query fails at once.
     plan.must_fit(session, u32::from(depends_on_bounds), &expression)?;
     let bounds = if depends_on_bounds {
-        probe::range_bounds(session, &in_buckets(RangeBounds::LeftOpen, &expression))?
+        range_bounds::find(session, &in_buckets(RangeBounds::LeftOpen, &expression))?
     } else {
         RangeBounds::LeftOpen
     };

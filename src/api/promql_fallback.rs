@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use crate::api::evaluation::{EvaluationPlan, evaluate};
-use crate::api::probe;
 use crate::api::query_fields::now_ms;
+use crate::api::range_bounds;
 use crate::api::sample_reading::read;
 use crate::compute::aggregate::MAX_KEPT_SAMPLES;
 use crate::compute::matchers;
@@ -41,9 +41,9 @@ pub(super) fn points(
     let offset_ms = (-steps.first).rem_euclid(bucket_ms);
     let plan = EvaluationPlan::new(query, steps, offset_ms);
     let selector = matchers::selector(of);
-    // One call more, for the probe.
+    // One call more, for the bounds of range selectors.
     plan.must_fit(session, 1, &selector)?;
-    let bounds = probe::range_bounds(session, &selector)?;
+    let bounds = range_bounds::find(session, &selector)?;
     let length_ms = Subquery::of(bucket_ms, None, bounds).length_ms;
     session.answer_by_promql();
     if let (SampleKind::Gauge(_), AggregationMethod::Percentile(_)) = (kind, method) {

@@ -6,7 +6,7 @@ use crate::compute::subquery::RangeBounds;
 use crate::error::Error;
 use crate::prometheus::{self, Session};
 
-/// The instant of the probe: any multiple of the subquery's step.
+/// The instant of the query: any multiple of the subquery's step.
 const AT_MS: i64 = 1_200_000_000_000;
 
 /// The bounds of range selectors on an upstream's engine.
@@ -17,7 +17,7 @@ const AT_MS: i64 = 1_200_000_000_000;
 ///
 /// # Errors
 /// When the call fails, or the upstream responds like two different engines.
-pub(super) fn range_bounds(session: &mut Session<'_>, promql: &str) -> Result<RangeBounds, Error> {
+pub(super) fn find(session: &mut Session<'_>, promql: &str) -> Result<RangeBounds, Error> {
     let counted = match session.trivial_instant("count_over_time(vector(0)[60s:20s])", Some(AT_MS)) {
         Ok(counted) => counted,
         Err(refused) if is_refusal(&refused) => return Ok(RangeBounds::LeftOpen),

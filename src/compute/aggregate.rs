@@ -12,7 +12,7 @@ use crate::compute::points::Points;
 use crate::compute::rate::CounterReader;
 use crate::compute::rate_sweep::RateSweep;
 use crate::compute::screen::{Dropped, Screen};
-use crate::compute::spacing::sure_gap_ms;
+use crate::compute::spacing::longest_sure_ms;
 use crate::model::aggregation::{Aggregation, AggregationMethod};
 use crate::model::query::Order;
 use crate::model::sample::{Labels, Sample, SampleSink};
@@ -94,6 +94,7 @@ impl AggregatePlan {
         };
         let reader = CounterReader::new(look_back, interval_ms);
         match method {
+            // Has no look-back; samples of counters are counted as those of gauges are.
             AggregationMethod::EventCount => gauges::pooled(method, spec),
             AggregationMethod::Sum => Increases::boxed(reader, spec),
             AggregationMethod::Mean => MeanRates::boxed(reader, spec),
@@ -115,7 +116,7 @@ fn look_back(kind: SampleKind, method: AggregationMethod, grid: BucketGrid) -> O
         | AggregationMethod::Min
         | AggregationMethod::Percentile(_) => (2, Counted::WithRate),
     };
-    let read_ms = LookBack::reach_ms(samples, sure_gap_ms(interval_ms)).max(COUNTER_LOOK_BACK_MS);
+    let read_ms = LookBack::reach_ms(samples, longest_sure_ms(interval_ms)).max(COUNTER_LOOK_BACK_MS);
     Some(LookBack { start: grid.start_of(0), read_ms, samples, counted })
 }
 

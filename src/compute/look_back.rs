@@ -58,7 +58,7 @@ impl LookBack {
 pub(super) struct ReachCheck {
     look_back: LookBack,
     /// Up to this length in milliseconds, an interval has a rate in any series.
-    sure_gap_ms: i64,
+    longest_sure_ms: i64,
     /// The first sample of the series.
     first: Option<Sample>,
     /// The times of its first samples.
@@ -71,15 +71,15 @@ pub(super) struct ReachCheck {
     newest: i64,
     /// How far before the range samples are needed, in milliseconds, as far as the scrape intervals show it.
     needed_ms: i64,
-    /// Whether earlier samples may matter that lie at an unknown distance.
+    /// Whether earlier samples may matter, of which it is not known how far back they lie.
     is_uncertain: bool,
 }
 
 impl ReachCheck {
-    pub(super) fn new(look_back: LookBack, sure_gap_ms: i64) -> ReachCheck {
+    pub(super) fn new(look_back: LookBack, longest_sure_ms: i64) -> ReachCheck {
         ReachCheck {
             look_back,
-            sure_gap_ms,
+            longest_sure_ms,
             first: None,
             first_times: Times::default(),
             before: 0,
@@ -114,7 +114,7 @@ impl ReachCheck {
             if self.before < samples
                 && let Some(longest_usual_ms) = self.first_times.longest_usual_ms()
             {
-                let reach_ms = LookBack::reach_ms(samples, longest_usual_ms.max(self.sure_gap_ms));
+                let reach_ms = LookBack::reach_ms(samples, longest_usual_ms.max(self.longest_sure_ms));
                 self.needed_ms = self.needed_ms.max(reach_ms);
             }
             self.is_uncertain |= match self.look_back.counted {
@@ -130,14 +130,14 @@ impl ReachCheck {
     /// Whether the series may have an earlier sample that gives a rate, or shows that an interval has none.
     fn may_miss_a_rate(&self, first: Sample) -> bool {
         let LookBack { start, read_ms, samples, .. } = self.look_back;
-        match self.first_times.first_distance_ms() {
+        match self.first_times.first_spacing_ms() {
             // A single sample does not show how far back the one before it is.
             None => self.before < samples,
             // Nor does a single sample before the range.
             Some(_) if self.before == 1 && samples > 1 => true,
             // The interval between the only two before the range may be a long gap.
-            Some(first_distance_ms) if self.before == samples => first_distance_ms > self.sure_gap_ms,
-            // Across more than an hour, a series with such distances has no rate.
+            Some(first_spacing_ms) if self.before == samples => first_spacing_ms > self.longest_sure_ms,
+            // Across more than an hour, a series with such a spacing has no rate.
             Some(_) => self.before == 0 && read_ms < HOUR_MS && first.at < start + HOUR_MS,
         }
     }
@@ -212,12 +212,12 @@ mod tests {
             let found = further_ms(read_ms, samples, Counted::WithRate, times, 1.0);
             assert_eq!(found, expected, "{times:?} {read_ms} {samples}");
         };
-        // Up to four usual distances back, and an hour at least.
+        // Up to four usual spacings back, and an hour at least.
         check(&[2 * HOUR_MS, 2 * HOUR_MS + 10 * MINUTE_MS], READ_MS, 1, Some(HOUR_MS));
         check(&[2 * HOUR_MS, 2 * HOUR_MS + 10 * MINUTE_MS], HOUR_MS, 1, None);
         check(&[2 * HOUR_MS, 2 * HOUR_MS + 30 * MINUTE_MS], READ_MS, 1, Some(2 * HOUR_MS));
         check(&[2 * HOUR_MS, 1_000 * HOUR_MS], READ_MS, 1, Some(WEEK_MS));
-        // For a rate last known at the start, the whole interval before it: twelve distances.
+        // For a rate last known at the start, the whole interval before it: twelve spacings.
         check(&[2 * HOUR_MS, 2 * HOUR_MS + 15_000], 15 * MINUTE_MS, 2, None);
         check(&[2 * HOUR_MS, 2 * HOUR_MS + 15_000], 15 * MINUTE_MS - 1, 2, Some(HOUR_MS));
         check(&[-2, -1, 15_000], READ_MS, 2, None);
@@ -278,7 +278,7 @@ mod tests {
         assert_eq!(further_ms(&[-HOUR_MS, -1]), Some(WEEK_MS));
         assert_eq!(further_ms(&[-5 * MINUTE_MS - 2, -1]), Some(WEEK_MS));
         assert_eq!(further_ms(&[-5 * MINUTE_MS - 1, -1]), None);
-        // A distance before it decides.
+        // A spacing before it decides.
         assert_eq!(further_ms(&[-HOUR_MS, -2, -1]), None);
         assert_eq!(further_ms(&[-HOUR_MS, -MINUTE_MS, -1]), None);
     }

@@ -4,7 +4,7 @@
 //! arrive nor when a query has another start.
 
 use crate::compute::look_back::{Counted, KNOWN_LENGTHS, LookBack, ReachCheck};
-use crate::compute::spacing::{Times, sure_gap_ms};
+use crate::compute::spacing::{Times, longest_sure_ms};
 use crate::compute::sum::Sum;
 use crate::model::sample::Sample;
 
@@ -72,21 +72,21 @@ impl Growth {
 #[derive(Debug)]
 pub struct CounterReader {
     /// Up to this length in milliseconds, an interval has a rate in any series.
-    sure_gap_ms: i64,
+    longest_sure_ms: i64,
     counted: Counted,
     reach: ReachCheck,
     /// The newest sample of the series.
     previous: Option<Sample>,
     /// The times of its newest samples.
-    newest: Times,
+    times: Times,
 }
 
 impl CounterReader {
     /// `scrape_interval_ms` is the scrape interval of the counters, if the query gives it.
     pub fn new(look_back: LookBack, scrape_interval_ms: Option<i64>) -> CounterReader {
-        let sure_gap_ms = sure_gap_ms(scrape_interval_ms);
-        let reach = ReachCheck::new(look_back, sure_gap_ms);
-        CounterReader { sure_gap_ms, counted: look_back.counted, reach, previous: None, newest: Times::default() }
+        let longest_sure_ms = longest_sure_ms(scrape_interval_ms);
+        let reach = ReachCheck::new(look_back, longest_sure_ms);
+        CounterReader { longest_sure_ms, counted: look_back.counted, reach, previous: None, times: Times::default() }
     }
 
     /// Takes samples of a series in the order of time, and calls `each` with each of them and the interval since the sample before
@@ -137,19 +137,19 @@ impl CounterReader {
     /// Notes samples that were taken.
     fn note(&mut self, samples: &[Sample]) {
         self.reach.take(samples);
-        self.newest.move_on(samples);
+        self.times.move_on(samples);
         self.previous = samples.last().copied().or(self.previous);
     }
 
     /// Whether the interval between two samples is short enough for a rate. `earlier` are samples before it that are not noted yet.
     #[inline]
     fn has_rate(&mut self, from: Sample, to: Sample, earlier: &[Sample]) -> bool {
-        to.at - from.at <= self.sure_gap_ms || self.is_usual(from, to, earlier)
+        to.at - from.at <= self.longest_sure_ms || self.is_usual(from, to, earlier)
     }
 
     /// Whether a long interval is usual for this series.
     fn is_usual(&mut self, from: Sample, to: Sample, earlier: &[Sample]) -> bool {
-        let mut times = self.newest;
+        let mut times = self.times;
         times.move_on(earlier);
         if let Some(first) = times.first_if_undecided() {
             self.reach.note_undecided(first, to.at);
@@ -161,7 +161,7 @@ impl CounterReader {
     pub fn end_series(&mut self) {
         self.reach.end_series();
         self.previous = None;
-        self.newest = Times::default();
+        self.times = Times::default();
     }
 
     /// How far before the range the samples have to be read again, in milliseconds. `None` if they were read from early enough for
@@ -219,15 +219,15 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_goes_across_five_minutes_or_four_times_the_usual_distance() {
-        let check = |distances: &[i64], interval: Option<i64>, expected: &[bool]| {
-            let times = distances.iter().scan(0, |time, distance| {
-                *time += distance;
+    fn a_rate_goes_across_five_minutes_or_four_times_the_usual_spacing() {
+        let check = |spacings: &[i64], interval: Option<i64>, expected: &[bool]| {
+            let times = spacings.iter().scan(0, |time, spacing| {
+                *time += spacing;
                 Some((*time, *time as f64))
             });
             let given: Vec<(i64, f64)> = std::iter::once((0, 0.0)).chain(times).collect();
             let found: Vec<bool> = intervals(&given, interval).iter().map(|interval| interval.3).collect();
-            assert_eq!(found, expected, "{distances:?} {interval:?}");
+            assert_eq!(found, expected, "{spacings:?} {interval:?}");
         };
         check(&[15_000, 15_000, 300_000, 300_001, 15_000], None, &[true, true, true, false, true]);
         // The first interval has a rate up to an hour.
@@ -241,8 +241,8 @@ mod tests {
         check(&[10 * MINUTE, 10 * MINUTE, 40 * MINUTE, 41 * MINUTE], None, &[true, true, true, false]);
         // Every ten minutes, then every 15 s, and back: the five before an interval tell.
         let (slow, fast) = (10 * MINUTE, 15_000);
-        let distances = [slow, slow, fast, fast, fast, slow, slow, slow, slow, slow];
-        check(&distances, None, &[true, true, true, true, true, false, false, false, true, true]);
+        let spacings = [slow, slow, fast, fast, fast, slow, slow, slow, slow, slow];
+        check(&spacings, None, &[true, true, true, true, true, false, false, false, true, true]);
         // What is known to be scraped seldom.
         check(&[15_000, 15_000, 15_000, 400_000, 400_001], Some(100_000), &[true, true, true, true, false]);
     }

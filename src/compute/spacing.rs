@@ -1,36 +1,36 @@
-//! The usual distance between the samples of a series, and how long an interval may be to have a rate.
+//! The usual spacing between the samples of a series, and how long an interval may be to have a rate.
 
 use crate::model::sample::Sample;
 
 /// An interval of up to this many milliseconds has a rate, whatever the scrape interval is: five minutes, like Prometheus's
 /// look-back.
-const SURE_GAP_MS: i64 = 300_000;
+const LONGEST_SURE_MS: i64 = 300_000;
 
 /// An interval of up to this many scrape intervals has a rate. This allows for two lost scrapes and jitter.
-const GAP_INTERVALS: i64 = 4;
+const USUAL_INTERVALS: i64 = 4;
 
 /// The first interval of a series has a rate up to this length in milliseconds: an hour. A query whose range begins within a longer
 /// interval does not read its start, and must find the same rates as a query whose range begins before it.
 const LONGEST_FIRST_MS: i64 = 3_600_000;
 
-/// The number of distances between earlier samples that decide whether an interval is unusually long for its series.
-const DISTANCES: usize = 5;
+/// The number of spacings between earlier samples that decide whether an interval is unusually long for its series.
+const SPACINGS: usize = 5;
 
 /// The length in milliseconds up to which an interval has a rate in any series.
-pub fn sure_gap_ms(scrape_interval_ms: Option<i64>) -> i64 {
-    scrape_interval_ms.map_or(0, |interval| interval.saturating_mul(GAP_INTERVALS)).max(SURE_GAP_MS)
+pub fn longest_sure_ms(scrape_interval_ms: Option<i64>) -> i64 {
+    scrape_interval_ms.map_or(0, |interval| interval.saturating_mul(USUAL_INTERVALS)).max(LONGEST_SURE_MS)
 }
 
-/// The median, or the smaller of the two in the middle. `None` without distances.
-pub fn median<T: Ord + Copy>(distances: &mut [T]) -> Option<T> {
-    let last = distances.len().checked_sub(1)?;
-    Some(*distances.select_nth_unstable(last / 2).1)
+/// The median, or the smaller of the two in the middle. `None` without spacings.
+pub fn median<T: Ord + Copy>(spacings: &mut [T]) -> Option<T> {
+    let last = spacings.len().checked_sub(1)?;
+    Some(*spacings.select_nth_unstable(last / 2).1)
 }
 
 /// The times of a few neighbouring samples of a series, in milliseconds since the epoch.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Times {
-    list: [i64; DISTANCES + 1],
+    list: [i64; SPACINGS + 1],
     count: usize,
 }
 
@@ -57,24 +57,24 @@ impl Times {
         self.list[..self.count].first().copied().filter(|_| self.count < self.list.len())
     }
 
-    /// The distance between the first two, in milliseconds.
-    pub(super) fn first_distance_ms(&self) -> Option<i64> {
+    /// The spacing between the first two, in milliseconds.
+    pub(super) fn first_spacing_ms(&self) -> Option<i64> {
         (self.count > 1).then(|| self.list[1] - self.list[0])
     }
 
-    /// The usual distance in milliseconds: the median. `None` without distances.
-    fn usual_distance_ms(&self) -> Option<i64> {
-        let mut distances = [0; DISTANCES];
-        let known = &mut distances[..self.count.saturating_sub(1)];
-        for (distance, pair) in known.iter_mut().zip(self.list.windows(2)) {
-            *distance = pair[1] - pair[0];
+    /// The usual spacing in milliseconds: the median. `None` without spacings.
+    fn usual_spacing_ms(&self) -> Option<i64> {
+        let mut spacings = [0; SPACINGS];
+        let known = &mut spacings[..self.count.saturating_sub(1)];
+        for (spacing, pair) in known.iter_mut().zip(self.list.windows(2)) {
+            *spacing = pair[1] - pair[0];
         }
         median(known)
     }
 
-    /// Up to this length in milliseconds, an interval is not unusually long for the series. `None` without distances.
+    /// Up to this length in milliseconds, an interval is not unusually long for the series. `None` without spacings.
     pub(super) fn longest_usual_ms(&self) -> Option<i64> {
-        self.usual_distance_ms().map(|ms| ms.saturating_mul(GAP_INTERVALS))
+        self.usual_spacing_ms().map(|ms| ms.saturating_mul(USUAL_INTERVALS))
     }
 
     /// Whether an interval of this many milliseconds after these times is unusually long for the series.
@@ -105,10 +105,10 @@ mod tests {
             for at_once in 1..=all.len() {
                 let mut times = Times::default();
                 all[..taken].chunks(at_once).for_each(|samples| times.move_on(samples));
-                // The distance after the sample `n` is 2n + 1: the median of five is that in the middle.
+                // The spacing after the sample `n` is 2n + 1: the median of five is that in the middle.
                 let expected = (taken >= 6).then_some(2 * (taken as i64 - 3) + 1);
                 assert_eq!(
-                    times.usual_distance_ms().filter(|_| times.first_if_undecided().is_none()),
+                    times.usual_spacing_ms().filter(|_| times.first_if_undecided().is_none()),
                     expected,
                     "{taken} {at_once}"
                 );

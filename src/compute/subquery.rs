@@ -41,7 +41,7 @@ impl Subquery {
     }
 
     /// Whether the value of any bucket depends on [`RangeBounds`]. It does if an evaluation can fall on the millisecond before a
-    /// bucket; evaluations lie at multiples of their distance.
+    /// bucket; evaluations lie at multiples of their interval.
     pub fn depends_on_bounds(bucket_ms: i64, interval_ms: Option<i64>, range_start: i64) -> bool {
         let resolution_ms = Subquery::of(bucket_ms, interval_ms, RangeBounds::LeftOpen).resolution_ms;
         (range_start - 1) % greatest_common_divisor(bucket_ms, resolution_ms) == 0

@@ -55,7 +55,7 @@ pub struct Condition {
     /// The value that the label must equal.
     pub value: Option<TypedValue<ScalarOrSet>>,
     /// The field `_type`, which must be a text or absent.
-    pub kind: Scalar,
+    pub type_name: Scalar,
 }
 
 /// A value, and its type.
@@ -64,7 +64,7 @@ pub struct TypedValue<V> {
     /// The value itself; [`Scalar::Object`] for an object in a set without the field `value`.
     pub value: V,
     /// StackState's name for its type, unless labels can have this type.
-    pub kind: Option<Box<Name>>,
+    pub type_name: Option<Box<Name>>,
 }
 
 /// One value, or a set of them.
@@ -101,7 +101,7 @@ struct SentCondition {
     #[serde(default)]
     value: MaybeObject<SentValue>,
     #[serde(default, rename = "_type")]
-    kind: Scalar,
+    type_name: Scalar,
 }
 
 /// The value of a condition as it is sent.
@@ -110,7 +110,7 @@ struct SentValue {
     #[serde(default)]
     value: ScalarOrSet,
     #[serde(default, rename = "_type")]
-    kind: Scalar,
+    type_name: Scalar,
 }
 
 impl Condition {
@@ -120,15 +120,16 @@ impl Condition {
         let value = match sent.value {
             MaybeObject::Null => None,
             MaybeObject::Other => return Err("value must be an object such as {\"value\": \"x\"}, or null".to_owned()),
-            MaybeObject::Object(SentValue { value, kind }) => {
+            MaybeObject::Object(SentValue { value, type_name }) => {
                 if let ScalarOrSet::Set(ValueSet { untyped: Some(nth), .. }) = value {
                     return Err(format!("value.value[{nth}]._type must be {A_NAME}, or null"));
                 }
-                let kind = unsupported(kind).map_err(|()| format!("value._type must be {A_NAME}, or null"))?;
-                Some(TypedValue { value, kind })
+                let type_name =
+                    unsupported(type_name).map_err(|()| format!("value._type must be {A_NAME}, or null"))?;
+                Some(TypedValue { value, type_name })
             }
         };
-        Ok(Condition { key, value, kind: sent.kind })
+        Ok(Condition { key, value, type_name: sent.type_name })
     }
 }
 
@@ -139,11 +140,11 @@ const A_NAME: &str = "a text of at most 1024 bytes";
 const LABEL_TYPES: [&str; 4] = ["StringValue", "DoubleValue", "BooleanValue", "InSetValue"];
 
 /// The type of a value, unless it is absent or labels can have it.
-fn unsupported(kind: Scalar) -> Result<Option<Box<Name>>, ()> {
-    match kind {
+fn unsupported(type_name: Scalar) -> Result<Option<Box<Name>>, ()> {
+    match type_name {
         Scalar::Null => Ok(None),
-        Scalar::Text(kind) if LABEL_TYPES.contains(&kind.as_str()) => Ok(None),
-        kind => Name::try_from(kind).map(Box::new).map(Some),
+        Scalar::Text(type_name) if LABEL_TYPES.contains(&type_name.as_str()) => Ok(None),
+        type_name => Name::try_from(type_name).map(Box::new).map(Some),
     }
 }
 
@@ -195,15 +196,15 @@ impl<'de> FromAnyJson<'de> for ScalarOrSet {
     fn from_list<A: SeqAccess<'de>>(mut items: A) -> Result<ScalarOrSet, A::Error> {
         let mut set = ValueSet::default();
         while set.kept.len() < MAX_SET_VALUES {
-            let Some(SentSetValue { value, kind }) = items.next_element()? else {
+            let Some(SentSetValue { value, type_name }) = items.next_element()? else {
                 return Ok(ScalarOrSet::Set(set));
             };
-            let kind = unsupported(kind).unwrap_or_else(|()| {
+            let type_name = unsupported(type_name).unwrap_or_else(|()| {
                 set.untyped.get_or_insert(set.count);
                 None
             });
             set.count += 1;
-            set.kept.push(TypedValue { value, kind });
+            set.kept.push(TypedValue { value, type_name });
         }
         while items.next_element::<IgnoredAny>()?.is_some() {
             set.count += 1;
@@ -215,7 +216,7 @@ impl<'de> FromAnyJson<'de> for ScalarOrSet {
 /// A value of a set as it is sent.
 struct SentSetValue {
     value: Scalar,
-    kind: Scalar,
+    type_name: Scalar,
 }
 
 impl<'de> Deserialize<'de> for SentSetValue {
@@ -226,7 +227,7 @@ impl<'de> Deserialize<'de> for SentSetValue {
 
 impl<'de> FromAnyJson<'de> for SentSetValue {
     fn from_scalar<E>(value: Scalar) -> Result<SentSetValue, E> {
-        Ok(SentSetValue { value, kind: Scalar::Null })
+        Ok(SentSetValue { value, type_name: Scalar::Null })
     }
 
     fn from_object<A: MapAccess<'de>>(fields: A) -> Result<SentSetValue, A::Error> {
@@ -236,15 +237,15 @@ impl<'de> FromAnyJson<'de> for SentSetValue {
             #[serde(default = "no_value")]
             value: Scalar,
             #[serde(default, rename = "_type")]
-            kind: Scalar,
+            type_name: Scalar,
         }
 
         fn no_value() -> Scalar {
             Scalar::Object
         }
 
-        let Typed { value, kind } = Typed::deserialize(MapAccessDeserializer::new(fields))?;
-        Ok(SentSetValue { value, kind })
+        let Typed { value, type_name } = Typed::deserialize(MapAccessDeserializer::new(fields))?;
+        Ok(SentSetValue { value, type_name })
     }
 }
 

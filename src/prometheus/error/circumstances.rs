@@ -69,7 +69,9 @@ impl Circumstances {
     pub(in crate::prometheus) fn before(&self) -> String {
         let Before { queued, memory_ms, calls } = self.before;
         let queued = queued.map(|Queued { waited_ms, in_flight }| match in_flight {
-            Some(most) => format!("{waited_ms} ms for its turn (max_in_flight allows {most} at a time)"),
+            Some(most) => {
+                format!("{waited_ms} ms for other queries to this upstream (max_in_flight allows {most} at a time)")
+            }
             None => format!("{waited_ms} ms for a worker"),
         });
         let memory = memory_ms.map(|ms| format!("{ms} ms for memory that other requests held"));
@@ -172,7 +174,7 @@ mod tests {
         let queued = |waited_ms, in_flight| Some(Queued { waited_ms, in_flight });
         check(
             Before { queued: queued(1_600, Some(2)), ..Before::default() },
-            "1600 ms for its turn (max_in_flight allows 2 at a time)",
+            "1600 ms for other queries to this upstream (max_in_flight allows 2 at a time)",
             "raise max_in_flight in the upstreams file, ",
         );
         let short = Before { queued: queued(200, None), memory_ms: Some(199), calls: Some((9, 199)) };

@@ -62,7 +62,7 @@ fn a_timeout_after_a_wait_for_its_turn_says_so() {
         let second = verdict(&mirror, &json!({"upstream": "a", "requestTimeout": 1_000}));
         assert_eq!(first.join().unwrap(), "OK");
         let (before, after) = second
-            .split_once(" ms for its turn (max_in_flight allows 1 at a time); ")
+            .split_once(" ms for other queries to this upstream (max_in_flight allows 1 at a time); ")
             .unwrap_or_else(|| panic!("{second}"));
         let waited: u64 = before.rsplit(' ').next().unwrap().parse().unwrap();
         assert!(

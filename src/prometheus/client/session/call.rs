@@ -60,11 +60,11 @@ impl Session<'_> {
     /// Makes a call and returns its data. `None` if there is none: some servers leave `data` out or write `null` for an empty list.
     pub(super) fn call<T>(
         &mut self,
-        request: ApiCall<'_>,
+        api_call: ApiCall<'_>,
         take_data: impl FnMut(&mut Json<'_>) -> Decoded<T>,
     ) -> Result<Option<T>, Error> {
         let (context, memory) = (self.upstream.context(), self.memory.clone());
-        let data = self.call_with(request, |mut response| {
+        let data = self.call_with(api_call, |mut response| {
             response.body.charge(memory);
             interpret(response, context, take_data)
         })?;
@@ -74,10 +74,10 @@ impl Session<'_> {
     /// Makes a call whose response `interpret` decodes. The outer `None` means that the sink has seen enough.
     pub(super) fn call_with<T>(
         &mut self,
-        request: ApiCall<'_>,
+        api_call: ApiCall<'_>,
         interpret: impl FnOnce(UpstreamResponse) -> Result<Envelope<T>, NoData>,
     ) -> Result<Option<Option<T>>, Error> {
-        let (call, response) = self.begin_and_send(&request)?;
+        let (call, response) = self.begin_and_send(&api_call)?;
         let result = response.map_err(NoData::Failed).and_then(interpret).and_then(|envelope| {
             let missing = missing_data(&envelope).filter(|_| self.partial == PartialResponse::Deny);
             missing.map_or(Ok(envelope), |missing| Err(ErrorKind::MissingData(missing).into()))
@@ -89,23 +89,23 @@ impl Session<'_> {
         self.end(call, failure.map_or("ok", ErrorKind::code), failure, failure.is_none());
         match result {
             Ok(envelope) => {
-                self.note_warnings(&envelope, request.query);
+                self.note_warnings(&envelope, api_call.query);
                 Ok(Some(envelope.data))
             }
             Err(NoData::Enough) => Ok(None),
-            Err(NoData::Failed(kind)) => Err(self.error(request.query, request.call_kind, kind)),
+            Err(NoData::Failed(kind)) => Err(self.error(api_call.query, api_call.call_kind, kind)),
         }
     }
 
     fn begin_and_send(
         &mut self,
-        request: &ApiCall<'_>,
+        api_call: &ApiCall<'_>,
     ) -> Result<(OngoingCall, Result<UpstreamResponse, ErrorKind>), Error> {
-        let mut call = self.begin(request.endpoint, request.path, request.query, request.call_kind)?;
+        let mut call = self.begin(api_call.endpoint, api_call.path, api_call.query, api_call.call_kind)?;
         if self.recording.is_some() {
-            call.record.times = request.params.iter().filter(|(name, _)| TIMES.contains(name)).cloned().collect();
+            call.record.times = api_call.params.iter().filter(|(name, _)| TIMES.contains(name)).cloned().collect();
         }
-        let mut response = self.send(request);
+        let mut response = self.send(api_call);
         if let Ok(response) = &mut response {
             call.begin_response(response);
             if response.is_victoria_metrics() && !self.is_victoria_metrics() {
