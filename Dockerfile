@@ -19,10 +19,11 @@ RUN --mount=type=secret,id=ca,target=/run/ca.pem \
         if [ -e /run/ca.pem ]; then export CARGO_HTTP_CAINFO=/run/ca.pem; fi; \
         cargo vendor --locked >/dev/null; \
     fi
-# With --target, RUSTFLAGS does not apply to build scripts and macros, which cannot be linked statically.
+# With --target, flags do not apply to build scripts and macros, which cannot be linked statically. These are added to those of
+# .cargo/config.toml.
 RUN set -eu; \
     target=$(rustc --version --verbose | sed -n 's/^host: //p'); \
-    RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --locked --offline --target "$target" \
+    cargo build --release --locked --offline --target "$target" --config 'build.rustflags=["-Ctarget-feature=+crt-static"]' \
         --config 'source.crates-io.replace-with="vendored"' --config 'source.vendored.directory="vendor"'; \
     install -D "target/$target/release/prometheusmirror" /image/prometheusmirror; \
     scripts/licences vendor /image/licenses

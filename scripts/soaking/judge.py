@@ -6,7 +6,7 @@ from record import FINE, UNREACHABLE
 from size import fifths, median
 
 # A size is flat if it has grown by at most a tenth and this amount. The allocator keeps up to 8 MiB in each of its arenas, of
-# which there are 4 on two cores: memory grows slowly towards that, for longer than the run.
+# which there are 2 on two cores: memory grows slowly towards that, for longer than the run.
 ROOM = {"rss_kib": 32 * 1024, "threads": 10, "descriptors": 10}
 # The mirror may keep two connections to upstreams for each worker.
 ROOM_AFTER_REST = {"threads": 10, "descriptors": 10 + 2 * WORKERS}

@@ -17,8 +17,8 @@ const OWN_MEMORY_BYTES: usize = 4 << 20;
 /// An arena keeps at most this much free memory at its end: 8 MiB.
 const MAX_KEPT_BYTES: usize = 8 << 20;
 
-/// With two arenas for each core that this process may use, its threads hardly ever wait for one.
-const ARENAS_PER_CORE: usize = 2;
+/// With an arena for each core that this process may use, its threads hardly ever wait for one. With a single arena they do.
+const MIN_ARENAS: usize = 2;
 
 /// Starts this process anew with these settings, unless the variable is set already. Whoever started it sees no difference: it is the
 /// same process, with the same arguments.
@@ -38,6 +38,6 @@ fn tunables() -> String {
     format!(
         "glibc.malloc.mmap_threshold={OWN_MEMORY_BYTES}:glibc.malloc.trim_threshold={MAX_KEPT_BYTES}:\
          glibc.malloc.arena_max={}",
-        ARENAS_PER_CORE * cores
+        MIN_ARENAS.max(cores)
     )
 }
