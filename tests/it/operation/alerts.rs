@@ -280,7 +280,7 @@ fn cases() -> Vec<Case> {
         Case::new(
             "dropped",
             Mirror::start(),
-            &[("PrometheusMirrorPointsDropped", "samples per second.")],
+            &[("PrometheusMirrorPointsDropped", "samples or points per second.")],
             move |mirror| {
                 assert_eq!(mirror.metric(&prometheus::shared().details(), odd.clone()).status, 200);
             },
