@@ -113,8 +113,9 @@ impl Browser {
         self.command(&format!("/element/{}/value", self.element(selector)), &json!({"text": text})).unwrap();
     }
 
-    /// Replaces the content of a field.
+    /// Replaces the content of a field, which may be about to appear.
     pub fn set(&self, selector: &str, text: &str) {
+        self.wait(&format!("document.querySelector({})?.checkVisibility()", json!(selector)));
         self.command(&format!("/element/{}/clear", self.element(selector)), &json!({})).unwrap();
         self.type_into(selector, text);
     }
