@@ -14,6 +14,8 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::api::{Access, DEFAULT_TIMEOUT, Gateway, MAX_TIMEOUT_MS, Prepared, RequestHead, Routed, now_ms};
 use crate::check;
 use crate::error::{EXPLAIN_HEADER, KEY_HEADER};
@@ -23,8 +25,6 @@ use crate::metrics::Metrics;
 use crate::model::trace::Trace;
 use crate::reach;
 use crate::settings::{AskCommand, KeySource, ReachSettings};
-
-use serde_json::Value;
 
 use request::AskRequest;
 use show::OutputOptions;

@@ -113,6 +113,7 @@ impl RawReader {
             points.extend(interval.map(|interval| Sample { at: interval.end, value: interval.rate() }));
         });
         reader.end_series();
+        // The rate of finite samples can be too large for JSON.
         let (mut dropped, rates) = (screen.dropped(), points.len());
         points.retain(|point| point.value.is_finite());
         dropped.too_large = (rates - points.len()) as u64;
