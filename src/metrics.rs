@@ -62,7 +62,7 @@ pub struct Metrics {
     request_seconds: Family<LabelList, Histogram>,
     calls: Family<LabelList, Total>,
     call_seconds: Family<LabelList, Histogram>,
-    /// Requests in flight: from their arrival until their replies are written.
+    /// Requests in flight: from the beginning of their turns until their replies are written.
     pub in_flight: Level,
     /// Workers that process a request.
     pub busy_workers: Level,
@@ -129,7 +129,7 @@ impl Metrics {
             ),
             calls: table.own("upstream_requests_total", "Calls to upstreams, by endpoint and outcome"),
             call_seconds: table.own_seconds("upstream_request_duration_seconds", "Duration of calls to upstreams"),
-            in_flight: table.own("requests_in_flight", "Requests in flight, including this one"),
+            in_flight: table.own("requests_in_flight", "Requests in flight, including the one for this page"),
             busy_workers: table.own("busy_workers", "Workers that process a request"),
             queue_length: table.own("queue_length", "Requests that wait for a worker"),
             memory_held_bytes: table.own("memory_held_bytes", "Memory that requests hold, of --memory-budget-mib"),
@@ -153,9 +153,10 @@ impl Metrics {
             ),
             evicted_connections: table.own(
                 "evicted_connections_total",
-                "Idle connections closed to make room for others, and connections refused because there was no room",
+                "Connections closed to make room for others, or refused because there was no room",
             ),
-            file_reloads: table.own("file_reloads_total", "Re-reads of changed files, by file and outcome"),
+            file_reloads: table
+                .own("file_reloads_total", "Re-reads of files that have changed or are unusable, by file and outcome"),
             resident_bytes: table.common("process_resident_memory_bytes", "Resident memory"),
             open_descriptors: table.common("process_open_fds", "Open file descriptors, counted once a second at most"),
             descriptor_counter: OpenDescriptors::default(),

@@ -29,7 +29,7 @@ const DEFAULT_LAST_MS: i64 = 3_600_000;
 /// The length of buckets if none is given.
 const DEFAULT_BUCKET_MS: i64 = 60_000;
 
-/// A smaller number is a time in seconds, any other one in milliseconds. As seconds, it is in the year 5138, else in 1973.
+/// Smaller numbers are times in seconds, others in milliseconds. This one is in the year 5138 in seconds, and 1973 in milliseconds.
 const SMALLEST_MILLISECONDS: i64 = 100_000_000_000;
 
 /// The request that the flags describe. `has_names` says whether the mirror may have named upstreams: if it has only one, the

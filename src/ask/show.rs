@@ -259,7 +259,7 @@ fn share_of(share: &Value) -> String {
     let count = parts.len();
     parts.truncate(MAX_LISTED);
     if count > MAX_LISTED {
-        parts.push(format!("and {} more (--format json lists all)", count - MAX_LISTED));
+        parts.push(format!("and {} more (--format json lists more)", count - MAX_LISTED));
     }
     let last_known = Some(&share["lastKnown"]).filter(|one| !one.is_null());
     parts.extend(last_known.map(|one| format!("last known rate: {}", increment(one))));

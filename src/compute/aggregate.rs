@@ -157,7 +157,7 @@ impl Aggregator {
     /// The points, after [`Aggregator::end`].
     ///
     /// # Errors
-    /// When far more buckets have a value than a response has points.
+    /// When too many buckets have no sample, but need a rate last known.
     pub fn into_points(self) -> Result<Points, TooManyBuckets> {
         let BucketSpec { grid, max_points, order } = self.plan.spec;
         let mut points = Points::new(max_points - 1, order);

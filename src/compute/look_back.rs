@@ -45,11 +45,11 @@ pub struct LookBack {
 }
 
 impl LookBack {
-    /// How far before a range to read, in milliseconds, if the longest interval with a rate has `max_gap_ms`.
+    /// How far before a range to read, in milliseconds, if the longest interval with a rate has `longest_ms`.
     ///
     /// The rate last known at the start belongs to an interval that ended at most `KNOWN_LENGTHS` times its own length before.
-    pub fn reach_ms(samples: usize, max_gap_ms: i64) -> i64 {
-        if samples > 1 { max_gap_ms.saturating_mul(1 + KNOWN_LENGTHS) } else { max_gap_ms }
+    pub fn reach_ms(samples: usize, longest_ms: i64) -> i64 {
+        if samples > 1 { longest_ms.saturating_mul(1 + KNOWN_LENGTHS) } else { longest_ms }
     }
 }
 

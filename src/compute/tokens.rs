@@ -1,4 +1,4 @@
-//! Splits a PromQL expression into strings, comments, words and other characters.
+//! Splits a PromQL expression into strings, comments, words and other characters, and measures its patterns.
 
 /// A part of an expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

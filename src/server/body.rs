@@ -20,9 +20,9 @@ pub(super) fn is_prefetched(request: &Request) -> bool {
     !waits && (length == 0 || length <= PREFETCHED_BYTES && !has_header(request, "Connection", "upgrade"))
 }
 
-/// All bodies together may take as many bytes as this number of bodies of the maximum length. Bodies count while their requests
-/// arrive, wait and run.
-const MAX_GREAT_BODIES: usize = 64;
+/// All bodies together may be as long as this many bodies of the maximum length. Bodies count while their requests arrive, wait and
+/// run.
+const LONGEST_BODIES: usize = 64;
 
 /// The bounds on bodies, and how many bytes are held.
 pub(super) struct BodyBounds {
@@ -52,7 +52,7 @@ impl RequestBody {
     fn extend(&mut self, more: &[u8]) -> Result<(), Error> {
         let BodyBounds { max_bytes, held_bytes } = &*self.bounds;
         self.bytes.extend_from_slice(more);
-        if held_bytes.fetch_add(more.len(), Ordering::SeqCst) + more.len() > max_bytes * MAX_GREAT_BODIES {
+        if held_bytes.fetch_add(more.len(), Ordering::SeqCst) + more.len() > max_bytes * LONGEST_BODIES {
             return Err(Error::TooManyBodies);
         }
         if self.bytes.len() > *max_bytes { Err(Error::BodyTooLarge(*max_bytes)) } else { Ok(()) }
@@ -131,7 +131,7 @@ mod tests {
     fn bodies_are_bounded_one_by_one_and_together() {
         let bounds = BodyBounds::new(10);
         let body = || RequestBody { bytes: Vec::new(), bounds: Arc::clone(&bounds) };
-        let mut bodies: Vec<RequestBody> = (0..MAX_GREAT_BODIES).map(|_| body()).collect();
+        let mut bodies: Vec<RequestBody> = (0..LONGEST_BODIES).map(|_| body()).collect();
         for body in &mut bodies {
             assert!(body.extend(&[0; 4]).is_ok() && body.extend(&[0; 6]).is_ok());
         }

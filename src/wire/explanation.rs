@@ -129,7 +129,7 @@ pub struct LeftOut {
 pub struct ScrapeInterval {
     /// The interval in milliseconds; the longest one if the series differ.
     pub milliseconds: i64,
-    /// `given` in the Connection Details, or `measured`.
+    /// `given` in the Connection Details or the upstreams file, or `measured`.
     pub from: &'static str,
 }
 

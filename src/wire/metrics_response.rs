@@ -11,7 +11,7 @@ const BUCKET_POINT_BYTES: usize = 50;
 /// What a body has besides its points.
 const FRAME_BYTES: usize = 256;
 
-/// The bytes that a body of so many points has, nearly always at most.
+/// A length in bytes that a body of this many points hardly ever exceeds.
 pub fn body_bytes(points: usize, is_aggregated: bool) -> usize {
     FRAME_BYTES + points * if is_aggregated { BUCKET_POINT_BYTES } else { RAW_POINT_BYTES }
 }

@@ -13,8 +13,8 @@ use crate::log;
 /// threads when they are woken.
 ///
 /// Several threads process a request, one after the other. Otherwise, each would preempt the one that woke it, or an upstream on
-/// the same machine, and a short response would take a quarter more CPU. On a busy core, these threads now wait for their turn,
-/// some milliseconds at most; their share of the CPU stays the same. If the admin has set a policy or a niceness, it stays.
+/// the same machine, and a short response would take a quarter more CPU. On a busy core, these threads now wait until it is free,
+/// some milliseconds at most; their share of the CPU stays the same. If the operator has set a policy or a niceness, it stays.
 pub(in crate::server) fn do_not_interrupt() {
     if usual_scheduling() != Some(true) {
         return;

@@ -13,7 +13,7 @@ use crate::sync::{Condvar, Mutex};
 /// How long a thread waits for a task before it ends.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// The maximum number of threads that wait for a task; others end when their task is done. Waiting threads are woken in turn,
+/// The maximum number of threads that wait for a task; others end when their task is done. Waiting threads are woken one after another,
 /// so without this bound, a few tasks a second would keep all threads of a burst: none of them would be idle for [`IDLE`].
 const MAX_IDLE_THREADS: usize = 32;
 

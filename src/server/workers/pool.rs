@@ -110,7 +110,7 @@ impl Pool {
         let found_max_in_flight = state.shares.has_reached_max(lane);
         state.shares.add(lane);
         state.waiting.push_back(WaitingTask { lane, deadline, task, found_max_in_flight, queued });
-        // Wake the worker that had a task last: the fewer workers take turns, the less memory they keep.
+        // Wake the worker that had a task last: the fewer workers are used, the less memory they keep.
         let woken = if state.shares.may_run(lane) { state.idle.pop() } else { None };
         let has_to_be_watched = woken.is_none() && state.is_unwatched(deadline);
         drop(state);

@@ -19,7 +19,7 @@ const TIMES_FREE: usize = 3;
 pub(super) struct Shares {
     /// The number of workers.
     workers: usize,
-    /// How many workers may run tasks of upstreams that have not answered lately: seven eighths, rounded up.
+    /// How many workers may run tasks of upstreams that have not answered lately, the *unknown* ones: seven eighths, rounded up.
     max_unknown_workers: usize,
     /// How many tasks may run or wait: in total, for one upstream, and for all upstreams that have not answered lately.
     max_tasks: usize,
