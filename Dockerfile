@@ -19,11 +19,12 @@ RUN --mount=type=secret,id=ca,target=/run/ca.pem \
         if [ -e /run/ca.pem ]; then export CARGO_HTTP_CAINFO=/run/ca.pem; fi; \
         cargo vendor --locked >/dev/null; \
     fi
-# With --target, flags do not apply to build scripts and macros, which cannot be linked statically. These are added to those of
-# .cargo/config.toml.
+# With --target, RUSTFLAGS does not apply to build scripts and macros, which cannot be linked statically. It replaces the flags of
+# .cargo/config.toml, so it repeats them. It wins over all flags that the build image may set.
 RUN set -eu; \
     target=$(rustc --version --verbose | sed -n 's/^host: //p'); \
-    cargo build --release --locked --offline --target "$target" --config 'build.rustflags=["-Ctarget-feature=+crt-static"]' \
+    RUSTFLAGS='-Ctarget-feature=+crt-static -Cllvm-args=-inline-threshold=60' cargo build --release --locked --offline \
+        --target "$target" \
         --config 'source.crates-io.replace-with="vendored"' --config 'source.vendored.directory="vendor"'; \
     install -D "target/$target/release/prometheusmirror" /image/prometheusmirror; \
     scripts/licences vendor /image/licenses

@@ -153,3 +153,21 @@ impl SampleSink for RawReader {
         (self.only.len() + self.current.len()) * lists * size_of::<Sample>()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_that_is_too_large_for_json_is_left_out_and_counted() {
+        // 1.7e308 in half a second would be 3.4e308 per second; the largest f64 is 1.8e308.
+        let samples = [(0, 0.0), (500, 1.7e308), (1_000, 1.7e308), (1_500, f64::INFINITY)];
+        let samples = samples.map(|(at, value)| Sample { at, value });
+        let mut reader = RawReader::new(RawPlan::new(SampleKind::Counter(None), TimeRange::new(0, 2_000).unwrap()));
+        reader.begin(|| Labels::new());
+        assert!(reader.take(&samples).is_continue());
+        let RawResult { points, dropped, .. } = reader.into_result();
+        assert_eq!(points, [Sample { at: 1_000, value: 0.0 }]);
+        assert_eq!(dropped, Dropped { infinite: 1, too_large: 1, ..Dropped::default() });
+    }
+}

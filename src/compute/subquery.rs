@@ -1,6 +1,6 @@
 //! Subqueries that cover a bucket, and the range bounds of engines that they depend on.
 
-/// The time between two evaluations of an expression if the Connection Details give no scrape interval, in milliseconds.
+/// The time between two evaluations of an expression if no scrape interval is given, in milliseconds.
 pub const EXPRESSION_INTERVAL_MS: i64 = 15_000;
 
 /// The most evaluations of a subquery in one bucket.

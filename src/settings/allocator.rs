@@ -17,7 +17,7 @@ const OWN_MEMORY_BYTES: usize = 4 << 20;
 /// An arena keeps at most this much free memory at its end: 8 MiB.
 const MAX_KEPT_BYTES: usize = 8 << 20;
 
-/// With an arena for each core that this process may use, its threads hardly ever wait for one. With a single arena they do.
+/// The fewest arenas: with a single one, threads wait for it. With one for each core that this process may use, they hardly ever do.
 const MIN_ARENAS: usize = 2;
 
 /// Starts this process anew with these settings, unless the variable is set already. Whoever started it sees no difference: it is the

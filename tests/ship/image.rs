@@ -192,7 +192,8 @@ fn the_image_says_how_it_is_to_be_run() {
 
 #[test]
 fn what_the_dockerfile_says_twice_is_what_the_project_says() {
-    let dockerfile = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Dockerfile")).unwrap();
+    let read = |file: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+    let dockerfile = read("Dockerfile");
     let default = |name: &str| {
         let line = dockerfile.lines().find_map(|line| line.strip_prefix(&format!("ARG {name}=")));
         line.unwrap_or_else(|| panic!("no default for {name}")).to_owned()
@@ -201,6 +202,12 @@ fn what_the_dockerfile_says_twice_is_what_the_project_says() {
     let parts = |version: &str| version.split('.').map(|part| part.parse().unwrap()).collect::<Vec<u32>>();
     let (used, needed) = (default("RUST_VERSION"), env!("CARGO_PKG_RUST_VERSION"));
     assert!(parts(&used) >= parts(needed), "Rust {used} is older than {needed}");
+
+    let config = read(".cargo/config.toml");
+    let flags = config.lines().find_map(|line| line.strip_prefix("rustflags = ")).expect("flags");
+    let flags: Vec<String> = serde_json::from_str(flags).unwrap();
+    let of_image = dockerfile.split_once("RUSTFLAGS='").and_then(|(_, rest)| rest.split_once('\'')).expect("flags").0;
+    assert!(!flags.is_empty() && flags.iter().all(|flag| of_image.split(' ').any(|one| one == flag)), "{of_image}");
 }
 
 #[test]

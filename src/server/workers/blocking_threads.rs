@@ -13,8 +13,8 @@ use crate::sync::{Condvar, Mutex};
 /// How long a thread waits for a task before it ends.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// The maximum number of threads that wait for a task; others end when their task is done. Waiting threads are woken one after another,
-/// so without this bound, a few tasks a second would keep all threads of a burst: none of them would be idle for [`IDLE`].
+/// The maximum number of threads that wait for a task; others end when their task is done. Waiting threads are woken one after
+/// another, so without this bound, a few tasks a second would keep all threads of a burst: none would be idle for [`IDLE`].
 const MAX_IDLE_THREADS: usize = 32;
 
 type BlockingTask = Box<dyn FnOnce() + Send>;

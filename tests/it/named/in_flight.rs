@@ -46,7 +46,7 @@ fn no_more_requests_are_in_flight_than_an_upstream_allows_and_others_do_not_wait
 }
 
 #[test]
-fn a_timeout_after_a_wait_for_its_turn_says_so() {
+fn a_timeout_after_a_wait_for_other_queries_says_so() {
     const LASTS: Duration = Duration::from_millis(700);
     let asked = AtomicUsize::new(0);
     let slow_then_silent = Stub::start(move |request: &Request| match asked.fetch_add(1, Ordering::SeqCst) {
