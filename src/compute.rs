@@ -3,7 +3,6 @@
 //! Pure: no I/O, no clock, no log. The same samples always give the same points.
 
 pub mod aggregate;
-pub mod at_modifier;
 pub mod bucket_method;
 pub mod buckets;
 mod counters;
@@ -21,6 +20,7 @@ pub mod raw;
 pub mod read_windows;
 pub mod screen;
 pub mod spacing;
+pub mod start_and_end;
 pub mod steps;
 pub mod subquery;
 mod sum;

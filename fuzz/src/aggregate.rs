@@ -46,7 +46,7 @@ fn check_raw(query: &DescribedQuery) {
         handed.retain(|part| part.samples.iter().any(|sample| sample.at >= range.start));
         assert_eq!(reader.seen.len(), handed.len());
         assert_eq!(reader.seen.at_most_one().is_ok(), handed.len() <= 1);
-        assert!(!reader.is_over_budget());
+        assert!(!reader.has_too_many_samples());
         if handed.len() > 1 {
             return;
         }
@@ -92,7 +92,7 @@ fn check_buckets(query: &DescribedQuery, aggregation: Aggregation) {
         let mut aggregator = Aggregator::new(plan);
         feed(&mut aggregator, &handed, &query.pieces);
         let further_ms = aggregator.end();
-        assert!(!aggregator.is_over_budget());
+        assert!(!aggregator.has_too_many_samples());
         check_further(further_ms, plan.look_back_ms(), &handed, query);
         if let Some(further_ms) = further_ms.filter(|_| is_first) {
             plan = plan.looking_back(further_ms);

@@ -5,7 +5,6 @@
 //! `scripts/fuzz` runs the targets. One input again: `cargo +nightly fuzz run --sanitizer none TARGET FILE`.
 
 pub mod aggregate;
-pub mod at_modifier;
 pub mod json;
 pub mod number;
 mod pieces;
@@ -13,6 +12,7 @@ pub mod promql;
 pub mod remote_read;
 pub mod request;
 pub mod response;
+pub mod start_and_end;
 mod written;
 
 /// Why a reference has no result.

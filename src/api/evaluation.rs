@@ -4,6 +4,7 @@ use crate::api::query::is_refusal;
 use crate::api::query_fields::now_ms;
 use crate::compute::distinct::SeriesSeen;
 use crate::compute::points::Points;
+use crate::compute::promql;
 use crate::compute::screen::Screen;
 use crate::compute::steps::Steps;
 use crate::error::Error;
@@ -43,12 +44,17 @@ impl EvaluationPlan<'_> {
         EvaluationPlan { query, steps, offset_ms }
     }
 
+    /// How many calls it takes if all points are found.
+    pub(super) fn call_count(self) -> i64 {
+        self.steps.chunk_count()
+    }
+
     /// Checks that a session can make the calls of an evaluation after `before` other calls.
     ///
     /// # Errors
     /// When the query would make more calls than it may. The error shows `promql`.
     pub(super) fn must_fit(self, session: &Session<'_>, before: u32, promql: &str) -> Result<(), Error> {
-        let needed = self.steps.chunk_count() + i64::from(session.calls() + before);
+        let needed = self.call_count() + i64::from(session.calls() + before);
         if needed > i64::from(MAX_CALLS) {
             return Err(Error::too_many_calls(needed, MAX_CALLS, promql, session.upstream()));
         }
@@ -90,7 +96,7 @@ impl EvaluationPlan<'_> {
         seen.note_result_size(series_set.total);
         let mut samples = Vec::new();
         for one in series_set.series {
-            seen.add(one.labels);
+            seen.add(promql::restore_name(one.labels));
             samples = one.samples;
         }
         seen.at_most_one().map_err(|too_many| {

@@ -1,11 +1,12 @@
 //! `~`: an expression that an admin wrote, which Prometheus evaluates.
 
 use crate::api::evaluation::{EvaluationPlan, evaluate};
+use crate::api::query::is_refusal;
 use crate::api::range_bounds;
 use crate::compute::points::Points;
 use crate::compute::steps::Steps;
 use crate::compute::subquery::{EXPRESSION_INTERVAL_MS, RangeBounds, Subquery};
-use crate::compute::{at_modifier, promql};
+use crate::compute::{promql, start_and_end};
 use crate::error::Error;
 use crate::model::aggregation::Aggregation;
 use crate::model::query::{MetricQuery, NanInterpretation};
@@ -23,7 +24,7 @@ pub(super) fn points(
     interval_ms: Option<i64>,
 ) -> Result<Points, Error> {
     // A query can make several calls, each with its own start and end.
-    let expression = at_modifier::with_times(expression, query.range);
+    let expression = start_and_end::with_times(expression, query.range);
     let Some(aggregation) = query.aggregation else {
         let steps = Steps::of_range(query.range, interval_ms.unwrap_or(EXPRESSION_INTERVAL_MS));
         return evaluate(session, EvaluationPlan::new(query, steps, 0), nan, &expression, |_| Ok(None));
@@ -41,16 +42,25 @@ pub(super) fn points(
     } else {
         RangeBounds::LeftOpen
     };
-    let promql = in_buckets(bounds, &expression);
+    // PromQL drops the names of metrics, so results that differ only in their names would become one, unless it refuses that.
+    let with_name = promql::with_kept_name(&expression);
+    let may_become_one = nan == NanInterpretation::Zero || plan.call_count() > 1;
+    let promql = in_buckets(bounds, if may_become_one { &with_name } else { &expression });
     // PromQL has left out each NaN or counted it as 0, so NaN is not the value of a bucket.
     let left_out = NanInterpretation::None;
     let points = evaluate(session, plan, left_out, &promql, |session| {
-        // Some engines refuse a subquery of a scalar.
-        let is_scalar = matches!(session.instant(&expression, Some(query.range.end)), Ok((ResultType::Scalar, _)));
-        Ok(is_scalar.then(|| {
-            session.note_scalar();
-            in_buckets(bounds, &promql::as_vector(&expression))
-        }))
+        Ok(match session.instant(&expression, Some(query.range.end)) {
+            // Some engines refuse a subquery of a scalar.
+            Ok((ResultType::Scalar, _)) => {
+                session.note_scalar();
+                Some(in_buckets(bounds, &promql::as_vector(&expression)))
+            }
+            // The results may differ only in their names.
+            Ok(_) if !may_become_one => Some(in_buckets(bounds, &with_name)),
+            // This error is about the expression as the admin wrote it.
+            Err(refused) if is_refusal(&refused) => return Err(refused.into()),
+            _ => None,
+        })
     })?;
     // A comparison silently leaves out native histograms.
     if !points.has_series {

@@ -97,7 +97,7 @@ fn raw_window(
             let promql = promql::samples(of, range.length() + 1);
             Error::too_many_series(&too_many, &promql, session.upstream())
         })?;
-        if reader.is_over_budget() || too_large.is_some() {
+        if reader.has_too_many_samples() || too_large.is_some() {
             return match (reader.span(), too_large) {
                 (Some(read), _) => Ok(RawWindow::TooManySamples(read)),
                 (None, Some(too_large)) => Err(too_large.into()),
@@ -129,7 +129,7 @@ fn aggregated(
         };
         let SamplesRead { sink: mut reader, too_large } = read(session, of, range, 0, || Aggregator::new(plan))?;
         let by_promql = |session: &mut Session<'_>| promql_fallback::points(session, of, kind, aggregation, query);
-        if reader.is_over_budget() || too_large.is_some() {
+        if reader.has_too_many_samples() || too_large.is_some() {
             return by_promql(session);
         }
         match reader.end().filter(|_| reads_left > 0) {

@@ -136,7 +136,7 @@ impl Aggregator {
     }
 
     /// Whether there are more samples than may be read.
-    pub fn is_over_budget(&self) -> bool {
+    pub fn has_too_many_samples(&self) -> bool {
         self.samples > self.plan.max_samples()
     }
 
@@ -197,7 +197,7 @@ impl SampleSink for Aggregator {
 
     fn take(&mut self, samples: &[Sample]) -> ControlFlow<()> {
         self.samples += samples.len() as u64;
-        if self.is_over_budget() {
+        if self.has_too_many_samples() {
             return ControlFlow::Break(());
         }
         self.method.take(self.screen.finite(samples));

@@ -7,6 +7,7 @@ use crate::compute::matchers::selector;
 use crate::compute::subquery::Subquery;
 use crate::model::aggregation::{Aggregation, AggregationMethod};
 use crate::model::query::{NanInterpretation, Selector};
+use crate::model::sample::Labels;
 
 /// The scrape interval that the mirror assumes if it cannot measure one, in milliseconds: Prometheus's default. If it is too long,
 /// rates are only smoother; if it is too short, a window has fewer than two samples, and there is no rate.
@@ -48,6 +49,24 @@ fn those_that_count(expression: &str, nan: NanInterpretation) -> String {
         // The second part is 0 where the expression is NaN. `bool` drops the name of the metric, so the first part must drop it, too.
         NanInterpretation::Zero => format!("{expression} + 0 > -Inf < Inf or ({expression} >= bool -Inf) == 0"),
     }
+}
+
+/// The label that keeps the name of a metric where PromQL drops names.
+const KEPT_NAME: &str = "__kept_name__";
+
+/// An expression with the name of each result in a further label, so that results that differ only in their names stay apart where
+/// PromQL drops names. [`restore_name`] makes it the name again.
+pub fn with_kept_name(expression: &str) -> String {
+    format!(r#"label_replace({}, "{KEPT_NAME}", "$1", "__name__", "(.+)")"#, in_parentheses(expression))
+}
+
+/// The labels of a result as they were before [`with_kept_name`], if its expression was changed by it.
+pub fn restore_name(mut labels: Labels) -> Labels {
+    // VictoriaMetrics makes the label empty where there is no name.
+    if let Some(name) = labels.remove(KEPT_NAME).filter(|name| !name.is_empty()) {
+        labels.insert("__name__".to_owned(), name);
+    }
+    labels
 }
 
 /// A scalar expression as a vector of one element, because a subquery needs a vector.
@@ -183,6 +202,19 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_was_kept_is_a_name_again() {
+        let check = |given: &[(&str, &str)], expected: &[(&str, &str)]| {
+            let labels = |list: &[(&str, &str)]| -> Labels {
+                list.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+            };
+            assert_eq!(restore_name(labels(given)), labels(expected));
+        };
+        check(&[("__kept_name__", "up"), ("job", "a")], &[("__name__", "up"), ("job", "a")]);
+        check(&[("__kept_name__", ""), ("job", "a")], &[("job", "a")]);
+        check(&[("__name__", "up")], &[("__name__", "up")]);
+    }
+
+    #[test]
     fn a_comment_does_not_swallow_the_parenthesis() {
         let check = |text: &str, expected: &str| {
             let subquery = Subquery { length_ms: 60_000, resolution_ms: 15_000 };
@@ -193,5 +225,7 @@ mod tests {
         check("up", "(up)");
         check("up # all", "(up # all\n)");
         assert_eq!(as_vector("1 # one"), "vector(1 # one\n)");
+        let kept = with_kept_name("up # all");
+        assert_eq!(kept, "label_replace((up # all\n), \"__kept_name__\", \"$1\", \"__name__\", \"(.+)\")");
     }
 }

@@ -78,7 +78,7 @@ impl RawReader {
     }
 
     /// Whether there are more samples than can be kept.
-    pub fn is_over_budget(&self) -> bool {
+    pub fn has_too_many_samples(&self) -> bool {
         self.samples > MAX_KEPT_SAMPLES
     }
 
@@ -129,7 +129,7 @@ impl SampleSink for RawReader {
 
     fn take(&mut self, samples: &[Sample]) -> ControlFlow<()> {
         self.samples += samples.len() as u64;
-        if self.is_over_budget() {
+        if self.has_too_many_samples() {
             self.seen.note_more();
             return ControlFlow::Break(());
         }
@@ -164,7 +164,7 @@ mod tests {
         let samples = [(0, 0.0), (500, 1.7e308), (1_000, 1.7e308), (1_500, f64::INFINITY)];
         let samples = samples.map(|(at, value)| Sample { at, value });
         let mut reader = RawReader::new(RawPlan::new(SampleKind::Counter(None), TimeRange::new(0, 2_000).unwrap()));
-        reader.begin(|| Labels::new());
+        reader.begin(Labels::new);
         assert!(reader.take(&samples).is_continue());
         let RawResult { points, dropped, .. } = reader.into_result();
         assert_eq!(points, [Sample { at: 1_000, value: 0.0 }]);

@@ -90,7 +90,7 @@ pub struct ValueSet {
     /// How many there are.
     pub count: usize,
     /// The index of the first value in `kept` whose `_type` is not a name.
-    untyped: Option<usize>,
+    bad_type: Option<usize>,
 }
 
 /// A condition as it is sent.
@@ -121,7 +121,7 @@ impl Condition {
             MaybeObject::Null => None,
             MaybeObject::Other => return Err("value must be an object such as {\"value\": \"x\"}, or null".to_owned()),
             MaybeObject::Object(SentValue { value, type_name }) => {
-                if let ScalarOrSet::Set(ValueSet { untyped: Some(nth), .. }) = value {
+                if let ScalarOrSet::Set(ValueSet { bad_type: Some(nth), .. }) = value {
                     return Err(format!("value.value[{nth}]._type must be {A_NAME}, or null"));
                 }
                 let type_name =
@@ -200,7 +200,7 @@ impl<'de> FromAnyJson<'de> for ScalarOrSet {
                 return Ok(ScalarOrSet::Set(set));
             };
             let type_name = unsupported(type_name).unwrap_or_else(|()| {
-                set.untyped.get_or_insert(set.count);
+                set.bad_type.get_or_insert(set.count);
                 None
             });
             set.count += 1;

@@ -177,6 +177,36 @@ fn several_results_in_buckets_are_an_error() {
 }
 
 #[test]
+fn results_that_differ_only_in_their_names_are_several() {
+    // One ends before the other begins. In calls of 11,000 buckets of 100 ms, none has both.
+    let renamed = "{__name__=~\"renamed_level.*\"}";
+    let both = (T0, T0 + HOUR);
+    for engine in Engine::ALL {
+        for nan in [Nan::None, Nan::Zero] {
+            let gateway = Gateway::to_engine(engine).with_nan(nan);
+            for bucket in [MINUTE, 100] {
+                for method in ["MEAN", "MAX", "PERCENTILE_50", "SUM_NO_ZEROS"] {
+                    let query = Query::expression(renamed).between(both.0, both.1).aggregated(method, bucket);
+                    let response = gateway.ask(&query);
+                    let what = format!("{}: {method} by {bucket} ms, {nan:?}", engine.name());
+                    assert_eq!(response.json["summary"], "Too many metrics.", "{what}: {}", response.text);
+                    assert_error(&response, "RemoteMirrorError", &["2 series", "differ in __name__", renamed]);
+                }
+            }
+            let alone = Query::expression(renamed).between(T0, T0 + 20 * MINUTE).aggregated("MAX", MINUTE);
+            // The last evaluation in a bucket is 45 s after its start, and the newest sample then is the third of the bucket.
+            let expected: Vec<_> = (0..20)
+                .map(|nth| {
+                    let start = (T0 + nth * MINUTE) as f64;
+                    vec![(4 * nth + 2) as f64, start, start + MINUTE as f64]
+                })
+                .collect();
+            assert_points(&gateway.ask(&alone), &expected, 0.0, &format!("{}: {nan:?}", engine.name()));
+        }
+    }
+}
+
+#[test]
 fn a_label_condition_beside_an_expression_is_an_error_that_names_it() {
     let gateway = Gateway::to_prometheus();
     for query in [Query::expression("queue_depth"), Query::expression("queue_depth").aggregated("MEAN", MINUTE)] {
@@ -199,6 +229,12 @@ fn what_prometheus_says_of_a_faulty_expression_is_passed_on() {
         let message = prometheus::shared().error(promql);
         let message = message.split_once("parse error: ").map_or(message.as_str(), |(_, message)| message);
         assert_error(&response, "RemoteMirrorError", &[message]);
+        // In buckets, too, the message is about the expression as it was given.
+        for nan in [Nan::None, Nan::Zero] {
+            let query = Query::expression(promql).between(T0, T0 + HOUR).aggregated("MAX", MINUTE);
+            let response = Gateway::to_prometheus().with_nan(nan).ask(&query);
+            assert_error(&response, "RemoteMirrorError", &[message, &format!("query: {promql}")]);
+        }
     }
 }
 

@@ -120,7 +120,15 @@ pub(super) fn predicate_in(words: Vocabulary<'_>, kind: &ErrorKind, circumstance
         ),
         ErrorKind::NativeHistogram => "returned native histograms instead of numbers".to_owned(),
         ErrorKind::Api { status, error_type, message } => {
-            format!("refuses the query ({error_type}, HTTP status {status}): {message}")
+            let remedy = match circumstances.call_kind {
+                CallKind::Names => "choose a shorter time range, or add a condition",
+                CallKind::Evaluation | CallKind::Trivial => {
+                    "correct the expression, or choose a shorter time range or longer buckets"
+                }
+            };
+            format!(
+                "refuses the query ({error_type}, HTTP status {status}): {message}; depending on this message, {remedy}"
+            )
         }
     }
 }

@@ -55,6 +55,9 @@ pub fn numbers() -> Vec<Series> {
     add("example_requests_total", &[("job", "api")], every(T0 + 7 * SECOND, 15 * SECOND, 9, |n| api[n as usize]));
     let batch = every(T0 + 7 * SECOND, 60 * SECOND, 3, |n| f64::from(6000 * (n + 1)));
     add("example_requests_total", &[("job", "batch")], batch);
+    // A metric that got another name.
+    add("renamed_level", &[("shift", "late")], every(T0 + 2 * SECOND, 15 * SECOND, 80, f64::from));
+    add("renamed_level_celsius", &[("shift", "late")], every(T0 + 40 * MINUTE, 15 * SECOND, 80, f64::from));
     // All labels of one are also labels of another: no value of a label selects it alone.
     add("subset_level", &[("rack", "r1")], every(T0 + 5 * SECOND, 15 * SECOND, 20, f64::from));
     add(

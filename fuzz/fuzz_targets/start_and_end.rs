@@ -2,4 +2,4 @@
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| prometheusmirror_fuzz::at_modifier::check(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| prometheusmirror_fuzz::start_and_end::check(input));

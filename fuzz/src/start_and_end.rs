@@ -1,7 +1,7 @@
 //! `start()` and `end()` in expressions: where they stand, by a reader of PromQL's tokens, and what is put in their place.
 
 use arbitrary::{Result, Unstructured};
-use prometheusmirror::compute::at_modifier::with_times;
+use prometheusmirror::compute::start_and_end::with_times;
 use prometheusmirror::model::time::{LATEST_MS, TimeRange};
 
 use crate::number::Exact;
