@@ -22,6 +22,7 @@ mod promql_fallback;
 mod query;
 mod query_fields;
 mod range_bounds;
+mod recording;
 mod reply;
 mod request_head;
 mod routes;

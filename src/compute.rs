@@ -11,6 +11,7 @@ mod gauges;
 pub mod look_back;
 pub mod matchers;
 pub mod metric_kind;
+pub mod origin_recorder;
 pub mod origins;
 pub mod points;
 pub mod promql;

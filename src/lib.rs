@@ -31,7 +31,7 @@
 //! | `prometheus/upstreams_file` | reading and checking the upstreams file |
 //! | `prometheus/upstreams_file/definition` | parts of an upstream's definition: credentials, TLS and proxy, headers |
 //! | `prometheus/upstream` | the upstreams in use: connections, replicas, and changes of their file |
-//! | `prometheus/client` | state that all requests share, health of upstreams, meaning of responses, recordings |
+//! | `prometheus/client` | state that all requests share, health of upstreams, meaning of responses, records of calls |
 //! | `prometheus/client/session` | the calls of one request |
 //! | `web` | the explorer: a page that sends in a browser what StackState would send |
 //! | [`ask`], [`check`] | the subcommands |

@@ -15,7 +15,7 @@ mod upstream;
 mod upstreams_file;
 
 pub use access::{Allowlist, Authorities, BadAddress, BadHost, NoProxy, Proxy};
-pub use client::recording::{CallRecord, MAX_SERIES, ReadRecord, Recording, SeriesRecord};
+pub use client::call_record::CallRecord;
 pub use client::sample_query::{SampleQuery, SamplesRead};
 pub use client::session::Session;
 pub use client::{Client, Lane, MAX_CALLS, Reach};

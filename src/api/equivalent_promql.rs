@@ -5,6 +5,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::api::query_fields::now_ms;
 use crate::compute::matchers;
 use crate::compute::promql::{self, RATE_INTERVALS, UNKNOWN_SPACING_MS};
+use crate::compute::start_and_end;
 use crate::compute::subquery::{RangeBounds, Subquery};
 use crate::model::aggregation::Aggregation;
 use crate::model::calendar::DateTime;
@@ -25,10 +26,12 @@ pub(super) fn equivalent(
     let rate_ms = spacing_ms.saturating_mul(RATE_INTERVALS);
     let subquery = |bucket_ms, interval_ms| Subquery::of(bucket_ms, interval_ms, RangeBounds::LeftOpen);
     match (&query.source, query.aggregation) {
-        (Source::Expression(text), None) => text.clone(),
-        (Source::Expression(text), Some(Aggregation { method, bucket_ms, .. })) => {
-            let text = if is_scalar { &promql::as_vector(text) } else { text };
-            promql::in_bucket(text, nan, method, subquery(bucket_ms, given_ms))
+        (Source::Expression(text), aggregation) => {
+            // On the upstream's page, they would be the start and the end of the graph.
+            let text = start_and_end::with_times(text, query.range);
+            let Some(Aggregation { method, bucket_ms, .. }) = aggregation else { return text };
+            let text = if is_scalar { promql::as_vector(&text) } else { text };
+            promql::in_bucket(&text, nan, method, subquery(bucket_ms, given_ms))
         }
         (Source::Gauge(of), None) => matchers::selector(of),
         (Source::Counter(of), None) => promql::rate(of, rate_ms),

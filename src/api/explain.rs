@@ -1,7 +1,9 @@
 //! Explains a response: which calls were made, and which samples each of the first points is made of.
 
 use crate::api::equivalent_promql::{equivalent, graph};
-use crate::compute::origins::{Increment, OriginSeries, PointOrigin};
+use crate::api::recording::Recording;
+use crate::compute::origin_recorder::MAX_SERIES;
+use crate::compute::origins::{Increment, OriginSeries, Origins, PointOrigin};
 use crate::compute::points::Points;
 use crate::compute::subquery::EXPRESSION_INTERVAL_MS;
 use crate::metrics::SampleSource;
@@ -9,8 +11,7 @@ use crate::model::aggregation::{Aggregation, AggregationMethod};
 use crate::model::query::{MetricQuery, NanInterpretation, Source};
 use crate::model::sample::Sample;
 use crate::model::sample_kind::SampleKind;
-use crate::model::time::TimeRange;
-use crate::prometheus::{CallRecord, MAX_SERIES, ReadRecord, SeriesRecord, Session};
+use crate::prometheus::{CallRecord, Session};
 use crate::wire::explanation::{
     CallMade, ExplainedIncrement, ExplainedPoint, ExplainedPoints, ExplainedSample, ExplainedSeries, Explanation,
     LeftOut, ScrapeInterval, Share,
@@ -25,11 +26,10 @@ const MAX_LISTED: usize = 20_000;
 
 /// The explanation of a query that was run, whether it succeeded or not. `of_points` is there if a query for points succeeded.
 pub(super) fn explanation(session: &Session<'_>, of_points: Option<Explanation>) -> Explanation {
-    let calls = session.recording().map(|recording| recording.calls.iter().map(call_made).collect());
     Explanation {
         upstream: Some(session.upstream().name().to_owned()),
         replica: session.upstream().replica().map(str::to_owned),
-        calls: calls.unwrap_or_default(),
+        calls: session.recorded_calls().unwrap_or_default().iter().map(call_made).collect(),
         ..of_points.unwrap_or_default()
     }
 }
@@ -50,26 +50,18 @@ fn call_made(call: &CallRecord) -> CallMade {
     }
 }
 
-/// What points are made of and how, if the session recorded it.
+/// What points are made of and how.
 pub(super) fn points_explanation(
     session: &Session<'_>,
+    recording: &Recording,
     query: &MetricQuery,
     nan: NanInterpretation,
     interval_ms: Option<i64>,
     points: &Points,
-) -> Option<Explanation> {
-    let recording = session.recording()?;
-    let kind = match query.source {
-        Source::Gauge(_) => Some(SampleKind::Gauge(nan)),
-        Source::Counter(_) => Some(SampleKind::Counter(interval_ms)),
-        Source::Expression(_) => None,
-    };
-    let (read, is_promql) = (recording.read.as_ref(), recording.source == Some(SampleSource::PromQl));
-    let origins = match (kind, read) {
-        (Some(kind), Some(read)) => Some(Origins::new(kind, query, read)),
-        _ => None,
-    };
-    let mut notes: Vec<String> = origins.iter().flat_map(Origins::notes).collect();
+) -> Explanation {
+    let Recording { source, is_scalar, measured_ms, .. } = *recording;
+    let (origins, is_promql) = (recording.origins.as_ref(), source == Some(SampleSource::PromQl));
+    let mut notes: Vec<String> = origins.into_iter().flat_map(notes_on).collect();
     if is_promql {
         notes.push(
             "The query covers more samples than the mirror reads, or has too many buckets, so PromQL computed the points: choose a \
@@ -77,116 +69,92 @@ pub(super) fn points_explanation(
                 .to_owned(),
         );
     }
-    let spacing_ms = origins.iter().flat_map(|origins| &origins.series).filter_map(|one| one.median_spacing_ms).max();
+    let spacing_ms = origins.map_or(measured_ms, |origins| origins.longest_spacing_ms);
     let scrape_interval = match (interval_ms, spacing_ms) {
         (Some(milliseconds), _) => Some(ScrapeInterval { milliseconds, from: "given" }),
         (None, Some(milliseconds)) => Some(ScrapeInterval { milliseconds, from: "measured" }),
         (None, None) => None,
     };
-    let equivalent_promql = equivalent(query, nan, interval_ms, spacing_ms, recording.is_scalar);
-    let source = match recording.source {
-        Some(SampleSource::RemoteRead) => "remote read",
-        Some(SampleSource::RangeSelector) => "range selector",
-        // Expressions, and queries of too many samples or buckets, are evaluated by PromQL.
-        Some(SampleSource::PromQl) | None => "PromQL",
+    let equivalent_promql = equivalent(query, nan, interval_ms, spacing_ms, is_scalar);
+    let source = match (source, &query.source) {
+        (Some(SampleSource::RemoteRead), _) => Some("remote read"),
+        (Some(SampleSource::RangeSelector), _) => Some("range selector"),
+        (Some(SampleSource::PromQl), _) => Some("PromQL"),
+        (None, Source::Expression(_)) if session.calls() > 0 => Some("PromQL"),
+        // Without a whole bucket in the range, no values are queried.
+        (None, _) => None,
     };
     let dropped = points.dropped;
     let points = ExplainedPoints {
-        series_total: read.map(|read| read.series_total),
-        samples_total: read.map(|read| read.samples_total),
-        series: origins.as_ref().map(Origins::described).unwrap_or_default(),
+        series_total: origins.map(|origins| origins.series_total),
+        samples_total: origins.map(|origins| origins.samples_total),
+        series: origins.map(described).unwrap_or_default(),
         left_out: LeftOut { nan: dropped.nan, infinite: dropped.infinite, too_large: dropped.too_large },
         scrape_interval,
-        points: explained_points(query, points, origins.as_ref()),
+        points: explained_points(query, points, origins),
         graph: graph(session, &equivalent_promql, query.range),
         equivalent_promql,
     };
     let rule = Some(rule(query, is_promql, interval_ms));
-    Some(Explanation { source: Some(source), rule, points: Some(points), notes, ..Explanation::default() })
+    Explanation { source, rule, points: Some(points), notes, ..Explanation::default() }
 }
 
-/// The series that were read, from which points are explained.
-struct Origins<'r> {
-    kind: SampleKind,
-    read: &'r ReadRecord,
-    series: Vec<OriginSeries>,
-    /// The range in which all samples were recorded.
-    complete: TimeRange,
+/// What the explanation leaves out of the samples that were read.
+fn notes_on(origins: &Origins) -> Vec<String> {
+    let mut notes = Vec::new();
+    if origins.series_total > MAX_SERIES as u64 {
+        notes.push(format!(
+            "Samples are listed for {MAX_SERIES} of {} series: add conditions to see those of others.",
+            origins.series_total
+        ));
+    }
+    if !origins.is_complete() {
+        notes.push(
+            "Some series have more samples in this range than the explanation keeps, so points without \"madeOf\" do not list \
+             theirs: choose a shorter range."
+                .to_owned(),
+        );
+    }
+    notes
 }
 
-impl<'r> Origins<'r> {
-    fn new(kind: SampleKind, query: &MetricQuery, read: &'r ReadRecord) -> Origins<'r> {
-        let samples = |one: &SeriesRecord| one.samples.iter().copied().collect::<Vec<Sample>>();
-        let series = read.series.iter().map(|one| OriginSeries::new(kind, query.range, samples(one))).collect();
-        let mut complete = TimeRange { start: i64::MIN, end: i64::MAX };
-        for one in read.series.iter().filter(|one| one.total > one.samples.len() as u64) {
-            if let (Some(first), Some(last)) = (one.samples.front(), one.samples.back()) {
-                if first.at > one.first_ms {
-                    complete.start = complete.start.max(first.at + 1);
-                }
-                if last.at < one.last_ms {
-                    complete.end = complete.end.min(last.at);
-                }
-            }
-        }
-        Origins { kind, read, series, complete }
-    }
+fn described(origins: &Origins) -> Vec<ExplainedSeries> {
+    let is_counter = matches!(origins.kind, SampleKind::Counter(_));
+    let described = |series: &OriginSeries| ExplainedSeries {
+        labels: series.labels.clone(),
+        samples: series.total,
+        first: series.first_ms,
+        last: series.last_ms,
+        median_spacing_millis: series.median_spacing_ms,
+        resets: is_counter.then_some(series.resets),
+        gaps: is_counter.then_some(series.gaps),
+    };
+    origins.series.iter().map(described).collect()
+}
 
-    fn notes(&self) -> Vec<String> {
-        let mut notes = Vec::new();
-        if self.read.series_total > MAX_SERIES as u64 {
-            notes.push(format!(
-                "Samples are listed for {MAX_SERIES} of {} series: add conditions to see those of others.",
-                self.read.series_total
-            ));
-        }
-        if self.complete != (TimeRange { start: i64::MIN, end: i64::MAX }) {
-            notes.push(
-                "Some series have more samples in this range than the explanation keeps, so points without \"madeOf\" do not list \
-                 theirs: choose a shorter range."
-                    .to_owned(),
-            );
-        }
-        notes
+/// What a point takes from the series: at most `most` samples and increments, and the number of those left out. `None` if not all
+/// samples of the point were kept.
+fn shares(
+    origins: &Origins,
+    aggregation: Option<Aggregation>,
+    first: i64,
+    last: i64,
+    most: usize,
+) -> Option<(Vec<Share>, usize)> {
+    let complete = origins.complete();
+    if first < complete.start || last > complete.end {
+        return None;
     }
-
-    fn described(&self) -> Vec<ExplainedSeries> {
-        let is_counter = matches!(self.kind, SampleKind::Counter(_));
-        let described = |(record, origin): (&SeriesRecord, &OriginSeries)| ExplainedSeries {
-            labels: record.labels.clone(),
-            samples: record.total,
-            first: record.first_ms,
-            last: record.last_ms,
-            median_spacing_millis: origin.median_spacing_ms,
-            resets: is_counter.then_some(origin.resets),
-            gaps: is_counter.then_some(origin.gaps),
-        };
-        self.read.series.iter().zip(&self.series).map(described).collect()
-    }
-
-    /// What a point takes from the series: at most `most` samples and increments, and the number of those left out. `None` if not
-    /// all samples of the point were recorded.
-    fn shares(
-        &self,
-        aggregation: Option<Aggregation>,
-        first: i64,
-        last: i64,
-        most: usize,
-    ) -> Option<(Vec<Share>, usize)> {
-        if first < self.complete.start || last > self.complete.end {
-            return None;
+    let (mut shares, mut left, mut omitted) = (Vec::new(), most, 0);
+    for (nth, series) in origins.series.iter().enumerate() {
+        let mut origin = series.of_point(origins.kind, aggregation, first, last);
+        omitted += origin.shorten(left);
+        left -= origin.samples.len() + origin.increments.len();
+        if !origin.is_empty() {
+            shares.push(share(nth, origin));
         }
-        let (mut shares, mut left, mut omitted) = (Vec::new(), most, 0);
-        for (nth, series) in self.series.iter().enumerate() {
-            let mut origin = series.of_point(self.kind, aggregation, first, last);
-            omitted += origin.shorten(left);
-            left -= origin.samples.len() + origin.increments.len();
-            if !origin.is_empty() {
-                shares.push(share(nth, origin));
-            }
-        }
-        Some((shares, omitted))
     }
+    Some((shares, omitted))
 }
 
 fn share(series: usize, origin: PointOrigin) -> Share {
@@ -214,13 +182,13 @@ fn increment(Increment { from, to, interval }: Increment) -> ExplainedIncrement 
     }
 }
 
-fn explained_points(query: &MetricQuery, points: &Points, origins: Option<&Origins<'_>>) -> Vec<ExplainedPoint> {
+fn explained_points(query: &MetricQuery, points: &Points, origins: Option<&Origins>) -> Vec<ExplainedPoint> {
     let mut left = MAX_LISTED;
     let explained = |point: &Sample| {
         let end = query.aggregation.map(|aggregation| point.at + aggregation.bucket_ms);
         let last = end.map_or(point.at, |end| end - 1);
         let most = left.min(MAX_LISTED_OF_POINT);
-        let shares = origins.and_then(|origins| origins.shares(query.aggregation, point.at, last, most));
+        let shares = origins.and_then(|origins| shares(origins, query.aggregation, point.at, last, most));
         let (made_of, omitted) = shares.map_or((None, 0), |(shares, omitted)| (Some(shares), omitted));
         let listed = made_of.iter().flatten().map(|share| share.samples.len() + share.increments.len());
         left -= listed.sum::<usize>();

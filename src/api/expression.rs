@@ -3,6 +3,7 @@
 use crate::api::evaluation::{EvaluationPlan, evaluate};
 use crate::api::query::is_refusal;
 use crate::api::range_bounds;
+use crate::api::recording::Recording;
 use crate::compute::points::Points;
 use crate::compute::steps::Steps;
 use crate::compute::subquery::{EXPRESSION_INTERVAL_MS, RangeBounds, Subquery};
@@ -18,6 +19,7 @@ use crate::prometheus::{ResultType, Session};
 /// When a call fails, the expression has several results, or the query would make too many calls.
 pub(super) fn points(
     session: &mut Session<'_>,
+    recording: &mut Recording,
     expression: &str,
     query: &MetricQuery,
     nan: NanInterpretation,
@@ -52,7 +54,7 @@ pub(super) fn points(
         Ok(match session.instant(&expression, Some(query.range.end)) {
             // Some engines refuse a subquery of a scalar.
             Ok((ResultType::Scalar, _)) => {
-                session.note_scalar();
+                recording.is_scalar = true;
                 Some(in_buckets(bounds, &promql::as_vector(&expression)))
             }
             // The results may differ only in their names.

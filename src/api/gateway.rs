@@ -198,9 +198,10 @@ impl Gateway {
             session.set_queued(queued);
         }
         if request.explains {
-            session.record(query.order());
+            session.record_calls();
         }
-        let mut context = QueryContext { session, metrics: &self.metrics, nan, interval_ms, explained: None };
+        let (metrics, explains) = (&*self.metrics, request.explains);
+        let mut context = QueryContext { session, metrics, nan, interval_ms, explains, explained: None };
         let body = catch_unwind(AssertUnwindSafe(|| context.run(&*query))).unwrap_or(Err(Error::Internal));
         let QueryContext { session, explained, .. } = context;
         let explanation = request.explains.then(|| explain::explanation(&session, explained));

@@ -3,6 +3,7 @@
 use crate::api::datasource::{Datasource, Directory};
 use crate::api::query::{MirrorQuery, QueryContext, checked};
 use crate::api::query_fields::{not_negative, time_range};
+use crate::api::recording::Recording;
 use crate::api::{condition, explain, expression, samples};
 use crate::compute::matchers;
 use crate::compute::points::Points;
@@ -38,16 +39,14 @@ impl MirrorQuery for MetricQuery {
         })
     }
 
-    fn order(&self) -> Order {
-        self.order
-    }
-
     fn run(&self, context: &mut QueryContext<'_>) -> Result<Vec<u8>, Error> {
-        let QueryContext { session, metrics, nan, interval_ms, explained } = context;
+        let QueryContext { metrics, nan, interval_ms, explains, .. } = *context;
+        let session = &mut context.session;
+        let recording = &mut Recording::new(self, explains);
         let points = match &self.source {
-            Source::Gauge(of) => samples::points(session, of, SampleKind::Gauge(*nan), self),
-            Source::Counter(of) => samples::points(session, of, SampleKind::Counter(*interval_ms), self),
-            Source::Expression(text) => expression::points(session, text, self, *nan, *interval_ms),
+            Source::Gauge(of) => samples::points(session, recording, of, SampleKind::Gauge(nan), self),
+            Source::Counter(of) => samples::points(session, recording, of, SampleKind::Counter(interval_ms), self),
+            Source::Expression(text) => expression::points(session, recording, text, self, nan, interval_ms),
         }?;
         let dropped = points.dropped;
         if dropped != Dropped::default() {
@@ -59,7 +58,8 @@ impl MirrorQuery for MetricQuery {
                     .text("promql", session.last_query().unwrap_or_default())
             });
         }
-        *explained = explain::points_explanation(session, self, *nan, *interval_ms, &points);
+        context.explained =
+            explains.then(|| explain::points_explanation(session, recording, self, nan, interval_ms, &points));
         metrics.count_points(points.count() as u64, dropped.nan, dropped.infinite, dropped.too_large);
         let bytes = points.kept_bytes() + body_bytes(points.count(), self.aggregation.is_some());
         session.hold(bytes)?;

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use crate::api::evaluation::{EvaluationPlan, evaluate};
 use crate::api::query_fields::now_ms;
 use crate::api::range_bounds;
+use crate::api::recording::Recording;
 use crate::api::sample_reading::read;
 use crate::compute::aggregate::MAX_KEPT_SAMPLES;
 use crate::compute::matchers;
@@ -30,6 +31,7 @@ const MEASURED_MS: i64 = 3_600_000;
 /// When a call fails, or no PromQL computes the points.
 pub(super) fn points(
     session: &mut Session<'_>,
+    recording: &mut Recording,
     of: &Selector,
     kind: SampleKind,
     aggregation: Aggregation,
@@ -45,7 +47,8 @@ pub(super) fn points(
     plan.must_fit(session, 1, &selector)?;
     let bounds = range_bounds::find(session, &selector)?;
     let length_ms = Subquery::of(bucket_ms, None, bounds).length_ms;
-    session.answer_by_promql();
+    session.count_answer_by_promql();
+    recording.answer_by_promql();
     if let (SampleKind::Gauge(_), AggregationMethod::Percentile(_)) = (kind, method) {
         must_be_at_most_one(session, of, query.range)?;
     }
@@ -54,7 +57,10 @@ pub(super) fn points(
             promql::gauges_in_bucket(of, method, length_ms, offset_ms)
         }
         (SampleKind::Counter(interval_ms), _) => {
-            let spacing_ms = largest_spacing(session, of, query.range, interval_ms)?;
+            if interval_ms.is_none() {
+                recording.measured_ms = largest_spacing(session, of, query.range)?;
+            }
+            let spacing_ms = interval_ms.or(recording.measured_ms).unwrap_or(UNKNOWN_SPACING_MS);
             let rate_ms = spacing_ms.saturating_mul(RATE_INTERVALS);
             let window_ms = window_ms(session.is_victoria_metrics(), bucket_ms, spacing_ms);
             let subquery = Subquery::of(bucket_ms, Some(spacing_ms), bounds);
@@ -95,24 +101,16 @@ fn must_be_at_most_one(session: &mut Session<'_>, of: &Selector, range: TimeRang
 
 /// The largest median spacing of the samples of any series, in the first hour and in the last hour of a range, because it may have
 /// changed in between. It is not remembered, so that no response depends on an earlier request.
-fn largest_spacing(
-    session: &mut Session<'_>,
-    of: &Selector,
-    range: TimeRange,
-    interval_ms: Option<i64>,
-) -> Result<i64, Error> {
-    if let Some(given) = interval_ms {
-        return Ok(given);
-    }
+fn largest_spacing(session: &mut Session<'_>, of: &Selector, range: TimeRange) -> Result<Option<i64>, Error> {
     // There are no samples in the future.
     let end = range.end.min(now_ms()).max(range.start);
     let oldest = TimeRange { start: range.start, end: end.min(range.start + MEASURED_MS) };
     let newest = TimeRange { start: range.start.max(end - MEASURED_MS), end };
     let mut largest = None;
     for hour in [oldest, newest] {
-        largest = largest.max(read(session, of, hour, 0, SpacingReader::default)?.sink.into_largest());
+        largest = largest.max(read(session, of, hour, 0, || None, SpacingReader::default)?.sink.sink.into_largest());
     }
-    Ok(largest.unwrap_or(UNKNOWN_SPACING_MS))
+    Ok(largest)
 }
 
 /// Measures the spacing of samples: the time between neighbours.

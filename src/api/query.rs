@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use crate::api::datasource::{Datasource, Directory};
 use crate::error::Error;
 use crate::metrics::Metrics;
-use crate::model::query::{NanInterpretation, Order};
+use crate::model::query::NanInterpretation;
 use crate::prometheus::{self, ErrorKind, Session};
 use crate::wire::explanation::Explanation;
 use crate::wire::request::{self, QueryRequest};
@@ -14,11 +14,6 @@ use crate::wire::request::{self, QueryRequest};
 pub(super) trait MirrorQuery: Send {
     /// The PromQL expression or selector of the query, if there is one.
     fn promql(&self) -> Option<String>;
-
-    /// The order of the points.
-    fn order(&self) -> Order {
-        Order::OldestFirst
-    }
 
     /// Queries one replica of the upstream, and returns the body of the response.
     ///
@@ -63,6 +58,8 @@ pub(super) struct QueryContext<'g> {
     pub(super) nan: NanInterpretation,
     /// How often metrics are scraped, in milliseconds; measured if not given.
     pub(super) interval_ms: Option<i64>,
+    /// Whether the request wants an explanation.
+    pub(super) explains: bool,
     /// How the points were computed, if the request wants an explanation.
     pub(super) explained: Option<Explanation>,
 }

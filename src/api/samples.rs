@@ -1,9 +1,11 @@
 //! Gauges and counters: reads their samples, and computes the points.
 
+use crate::api::recording::Recording;
 use crate::api::sample_reading::read;
 use crate::api::{existence, promql_fallback};
 use crate::compute::aggregate::{AggregatePlan, Aggregator, MAX_KEPT_SAMPLES};
 use crate::compute::distinct::SeriesSeen;
+use crate::compute::origin_recorder::Recorded;
 use crate::compute::points::Points;
 use crate::compute::promql;
 use crate::compute::raw::{RawPlan, RawReader, RawResult};
@@ -25,13 +27,14 @@ const MAX_READS: u32 = 3;
 /// When a call fails, several series match a raw query, there are too many samples, or the metric never existed.
 pub(super) fn points(
     session: &mut Session<'_>,
+    recording: &mut Recording,
     of: &Selector,
     kind: SampleKind,
     query: &MetricQuery,
 ) -> Result<Points, Error> {
     let points = match query.aggregation {
-        None => raw(session, of, kind, query)?,
-        Some(aggregation) => aggregated(session, of, kind, aggregation, query)?,
+        None => raw(session, recording, of, kind, query)?,
+        Some(aggregation) => aggregated(session, recording, of, kind, aggregation, query)?,
     };
     if !points.has_series {
         existence::must_exist(session, of, query.range)?;
@@ -43,18 +46,24 @@ pub(super) fn points(
 ///
 /// A range with more samples than can be kept is read in windows, starting from the end that comes first in the order. Mostly, the
 /// first window reaches the limit.
-fn raw(session: &mut Session<'_>, of: &Selector, kind: SampleKind, query: &MetricQuery) -> Result<Points, Error> {
+fn raw(
+    session: &mut Session<'_>,
+    recording: &mut Recording,
+    of: &Selector,
+    kind: SampleKind,
+    query: &MetricQuery,
+) -> Result<Points, Error> {
     let mut seen = SeriesSeen::default();
     let mut points = Points::new(query.limit, query.order);
     let mut windows = ReadWindows::over(query.range, query.order);
     while let Some(window) = windows.current()
         && !points.is_partial
     {
-        match raw_window(session, of, RawPlan::new(kind, window), points.kept_bytes(), &mut seen)? {
+        match raw_window(session, recording, of, RawPlan::new(kind, window), points.kept_bytes(), &mut seen)? {
             RawWindow::Read(result) => {
                 windows.advance((result.points.len() as u64) < MAX_KEPT_SAMPLES / 2);
                 if !result.points.is_empty() {
-                    session.settle_recording();
+                    recording.settle();
                 }
                 points.add_samples(result.points);
                 points.dropped.add(result.dropped);
@@ -79,6 +88,7 @@ enum RawWindow {
 
 fn raw_window(
     session: &mut Session<'_>,
+    recording: &mut Recording,
     of: &Selector,
     mut plan: RawPlan,
     kept_bytes: usize,
@@ -88,7 +98,9 @@ fn raw_window(
     loop {
         reads_left -= 1;
         let range = plan.read_range();
-        let SamplesRead { sink: reader, too_large } = read(session, of, range, kept_bytes, || RawReader::new(plan))?;
+        let SamplesRead { sink: Recorded { sink: reader, recorder }, source, too_large } =
+            read(session, of, range, kept_bytes, || recording.recorder(plan.kind()), || RawReader::new(plan))?;
+        recording.take(source, recorder);
         seen.add_all(&reader.seen);
         if too_large.is_some() {
             seen.note_more();
@@ -115,6 +127,7 @@ fn raw_window(
 /// The points of buckets.
 fn aggregated(
     session: &mut Session<'_>,
+    recording: &mut Recording,
     of: &Selector,
     kind: SampleKind,
     aggregation: Aggregation,
@@ -127,14 +140,23 @@ fn aggregated(
         let Some(range) = plan.read_range() else {
             return Ok(Points::new(query.limit, query.order));
         };
-        let SamplesRead { sink: mut reader, too_large } = read(session, of, range, 0, || Aggregator::new(plan))?;
-        let by_promql = |session: &mut Session<'_>| promql_fallback::points(session, of, kind, aggregation, query);
+        let SamplesRead { sink: Recorded { sink: mut reader, recorder }, source, too_large } =
+            read(session, of, range, 0, || recording.recorder(kind), || Aggregator::new(plan))?;
+        let mut by_promql = || promql_fallback::points(session, recording, of, kind, aggregation, query);
         if reader.has_too_many_samples() || too_large.is_some() {
-            return by_promql(session);
+            return by_promql();
         }
         match reader.end().filter(|_| reads_left > 0) {
             Some(further_ms) => plan = plan.looking_back(further_ms),
-            None => return reader.into_points().or_else(|_| by_promql(session)),
+            None => {
+                return match reader.into_points() {
+                    Ok(points) => {
+                        recording.take(source, recorder);
+                        Ok(points)
+                    }
+                    Err(_) => by_promql(),
+                };
+            }
         }
     }
 }

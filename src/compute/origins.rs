@@ -1,28 +1,67 @@
 //! The samples and increments that each of the first points is made of, for the explanation of a response.
 //!
-//! They are computed from the samples that were read, by the same [`Screen`] and [`CounterReader`] as the points, but only if the
-//! request wants an explanation.
+//! `compute/origin_recorder.rs` records them while they are read, by the same [`Screen`](crate::compute::screen::Screen) and
+//! [`CounterReader`](crate::compute::rate::CounterReader) as the points.
 
-use crate::compute::look_back::{Counted, LookBack};
-use crate::compute::rate::{CounterReader, Interval};
-use crate::compute::screen::Screen;
-use crate::compute::spacing;
+use std::collections::VecDeque;
+
+use crate::compute::rate::Interval;
 use crate::model::aggregation::{Aggregation, AggregationMethod};
-use crate::model::sample::Sample;
+use crate::model::sample::{Labels, Sample};
 use crate::model::sample_kind::SampleKind;
 use crate::model::time::TimeRange;
+
+/// All instants.
+const ALWAYS: TimeRange = TimeRange { start: i64::MIN, end: i64::MAX };
+
+/// The samples that one read returned.
+#[derive(Debug)]
+pub struct Origins {
+    /// What the samples are.
+    pub kind: SampleKind,
+    /// The first series.
+    pub series: Vec<OriginSeries>,
+    /// How many series there are in all.
+    pub series_total: u64,
+    /// How many samples there are in all.
+    pub samples_total: u64,
+    /// The longest median spacing of the samples of any series in milliseconds, if one has two samples.
+    pub longest_spacing_ms: Option<i64>,
+}
 
 /// A series that was read, from which [`OriginSeries::of_point`] finds what a point is made of.
 #[derive(Debug)]
 pub struct OriginSeries {
-    /// The samples that count; those of a counter with the increment since the sample before.
-    samples: Vec<(Sample, Option<Increment>)>,
-    /// The median spacing of its samples in milliseconds, if there are two.
+    /// Its labels.
+    pub labels: Labels,
+    /// How many samples of it were read.
+    pub total: u64,
+    /// The time of its first sample, in milliseconds since the epoch.
+    pub first_ms: i64,
+    /// The time of its last sample, in milliseconds since the epoch.
+    pub last_ms: i64,
+    /// The median spacing of its samples in milliseconds, if there are two; of the first or last 4,000, if there are more.
     pub median_spacing_ms: Option<i64>,
-    /// How often its value dropped, as a counter's does when it restarts.
+    /// How often its value dropped in the range of the query, as a counter's does when it restarts.
     pub resets: u64,
-    /// How many of its intervals are too long for a rate.
+    /// How many of its intervals that end in the range of the query are too long for a rate.
     pub gaps: u64,
+    /// The samples that count and are kept, oldest first.
+    pub(super) samples: VecDeque<OriginSample>,
+    /// The sample before those that are kept, if there is one.
+    pub(super) before: Option<Sample>,
+    /// The newest sample of a counter that counts.
+    pub(super) newest: Option<Sample>,
+    /// The range in which all samples that count are kept.
+    pub(super) complete: TimeRange,
+}
+
+/// A sample that is kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OriginSample {
+    pub(super) sample: Sample,
+    /// Whether the interval since the sample before it has a rate; `None` if there is no interval.
+    pub(super) has_rate: Option<bool>,
 }
 
 /// The increase of a counter between two samples.
@@ -47,36 +86,54 @@ pub struct PointOrigin {
     pub last_known: Option<Increment>,
 }
 
+impl Origins {
+    /// The range in which all samples that count are kept.
+    pub fn complete(&self) -> TimeRange {
+        self.series.iter().fold(ALWAYS, |complete, one| TimeRange {
+            start: complete.start.max(one.complete.start),
+            end: complete.end.min(one.complete.end),
+        })
+    }
+
+    /// Whether all samples that count are kept, of those series that are described.
+    pub fn is_complete(&self) -> bool {
+        self.complete() == ALWAYS
+    }
+}
+
 impl OriginSeries {
-    /// A series with these samples, oldest first, for a query of a range.
-    pub fn new(kind: SampleKind, range: TimeRange, samples: Vec<Sample>) -> OriginSeries {
-        let mut spacings: Vec<i64> = samples.windows(2).map(|pair| pair[1].at - pair[0].at).collect();
-        let median_spacing_ms = spacing::median(&mut spacings);
-        let finite = Screen::of(kind).retain_finite(samples);
-        let SampleKind::Counter(interval_ms) = kind else {
-            let samples = finite.into_iter().map(|sample| (sample, None)).collect();
-            return OriginSeries { samples, median_spacing_ms, resets: 0, gaps: 0 };
+    /// A series without samples.
+    pub(super) fn new(labels: Labels) -> OriginSeries {
+        OriginSeries {
+            labels,
+            total: 0,
+            first_ms: 0,
+            last_ms: 0,
+            median_spacing_ms: None,
+            resets: 0,
+            gaps: 0,
+            samples: VecDeque::new(),
+            before: None,
+            newest: None,
+            complete: ALWAYS,
+        }
+    }
+
+    /// The increment that ends with a sample, if there is one.
+    fn increment(&self, nth: usize) -> Option<Increment> {
+        let OriginSample { sample: to, has_rate } = self.samples[nth];
+        let from = match nth.checked_sub(1) {
+            Some(before) => self.samples[before].sample,
+            None => self.before?,
         };
-        let look_back = LookBack { start: range.start, read_ms: i64::MAX, samples: 0, counted: Counted::WithRate };
-        let mut reader = CounterReader::new(look_back, interval_ms);
-        let mut samples = Vec::with_capacity(finite.len());
-        reader.take(&finite, |to, interval| {
-            let increment = interval.map(|interval| Increment { from: finite[samples.len() - 1], to, interval });
-            samples.push((to, increment));
-        });
-        let increments =
-            || samples.iter().filter_map(|(_, increment)| *increment).filter(|one| range.contains(one.to.at));
-        let resets = increments().filter(|one| one.to.value < one.from.value).count() as u64;
-        let gaps = increments().filter(|one| !one.interval.has_rate).count() as u64;
-        OriginSeries { samples, median_spacing_ms, resets, gaps }
+        Some(Increment { from, to, interval: Interval::between(from, to, has_rate?) })
     }
 
     /// What a point takes from the series. `first` and `last` are the first and the last instant of its bucket, or both the instant
     /// of a raw point.
     pub fn of_point(&self, kind: SampleKind, aggregation: Option<Aggregation>, first: i64, last: i64) -> PointOrigin {
-        let begin = self.samples.partition_point(|(sample, _)| sample.at < first);
-        let end = self.samples.partition_point(|(sample, _)| sample.at <= last);
-        let inside = &self.samples[begin..end];
+        let begin = self.samples.partition_point(|one| one.sample.at < first);
+        let end = self.samples.partition_point(|one| one.sample.at <= last);
         let method = aggregation.map(|aggregation| aggregation.method);
         let counts = |one: &Increment| match (kind, method) {
             (SampleKind::Gauge(_), _) | (SampleKind::Counter(_), Some(AggregationMethod::EventCount)) => false,
@@ -93,10 +150,10 @@ impl OriginSeries {
             ) => one.interval.has_rate,
         };
         let mut origin = PointOrigin::default();
-        for &(sample, increment) in inside {
-            match increment.filter(counts) {
+        for nth in begin..end {
+            match self.increment(nth).filter(counts) {
                 Some(increment) => origin.increments.push(increment),
-                None => origin.samples.push(sample),
+                None => origin.samples.push(self.samples[nth].sample),
             }
         }
         if let SampleKind::Counter(_) = kind {
@@ -121,7 +178,7 @@ impl OriginSeries {
             AggregationMethod::Max | AggregationMethod::Min | AggregationMethod::Percentile(_) => first,
             AggregationMethod::Mean | AggregationMethod::Sum | AggregationMethod::EventCount => return None,
         };
-        let newest = self.samples[..begin].iter().rev().find_map(|(_, increment)| *increment)?;
+        let newest = self.increment(begin.checked_sub(1)?)?;
         (newest.interval.has_rate && newest.interval.known_until() >= needed_at).then_some(newest)
     }
 }
@@ -143,13 +200,35 @@ impl PointOrigin {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::ControlFlow;
+
     use super::*;
-    use crate::model::query::NanInterpretation;
+    use crate::compute::origin_recorder::{OriginRecorder, Recorded};
+    use crate::model::query::{NanInterpretation, Order};
+    use crate::model::sample::SampleSink;
 
     const COUNTER: SampleKind = SampleKind::Counter(None);
 
     fn samples(list: &[(i64, f64)]) -> Vec<Sample> {
         list.iter().map(|&(at, value)| Sample { at, value }).collect()
+    }
+
+    struct Nowhere;
+
+    impl SampleSink for Nowhere {
+        fn begin(&mut self, _: impl FnOnce() -> Labels) {}
+
+        fn take(&mut self, _: &[Sample]) -> ControlFlow<()> {
+            ControlFlow::Continue(())
+        }
+    }
+
+    fn series(kind: SampleKind, range: TimeRange, samples: &[Sample]) -> OriginSeries {
+        let recorder = OriginRecorder::new(kind, range, Order::OldestFirst);
+        let mut recorded = Recorded { sink: Nowhere, recorder: Some(recorder) };
+        recorded.begin(Labels::new);
+        assert!(recorded.take(samples).is_continue());
+        recorded.recorder.unwrap().into_origins().series.remove(0)
     }
 
     fn range() -> TimeRange {
@@ -164,7 +243,7 @@ mod tests {
     fn a_gauges_point_is_made_of_the_samples_that_count_in_its_bucket() {
         let kind = SampleKind::Gauge(NanInterpretation::None);
         let given = samples(&[(59_999, 1.0), (60_000, 2.0), (90_000, f64::NAN), (119_999, 3.0), (120_000, 4.0)]);
-        let series = OriginSeries::new(kind, range(), given);
+        let series = series(kind, range(), &given);
         let origin = series.of_point(kind, aggregation("MEAN"), 60_000, 119_999);
         assert_eq!(
             origin,
@@ -178,7 +257,7 @@ mod tests {
         // It restarts at 100 s, and has a gap of ten minutes after 130 s.
         let given = samples(&[(40_000, 5.0), (70_000, 8.0), (100_000, 2.0), (130_000, 4.0), (730_000, 9.0)]);
         let range = TimeRange::new(60_000, 900_000).unwrap();
-        let series = OriginSeries::new(COUNTER, range, given);
+        let series = series(COUNTER, range, &given);
         assert_eq!((series.resets, series.gaps, series.median_spacing_ms), (1, 1, Some(30_000)));
         let increases = |method: &str, first: i64| -> Vec<f64> {
             let origin = series.of_point(COUNTER, aggregation(method), first, first + 59_999);
@@ -192,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_rate_last_known_before_a_bucket_is_named_as_long_as_it_counts() {
-        let series = OriginSeries::new(COUNTER, range(), samples(&[(0, 0.0), (50_000, 5.0)]));
+        let series = series(COUNTER, range(), &samples(&[(0, 0.0), (50_000, 5.0)]));
         let last_known = |method: &str, first: i64, last: i64| {
             let origin = series.of_point(COUNTER, aggregation(method), first, last);
             origin.last_known.map(|one| (one.from.at, one.to.at, one.interval.rate()))
@@ -208,7 +287,7 @@ mod tests {
     #[test]
     fn long_lists_are_cut_and_what_is_left_out_is_counted() {
         let given: Vec<Sample> = (0..2_000).map(|nth| Sample { at: 60_000 + nth, value: nth as f64 }).collect();
-        let series = OriginSeries::new(COUNTER, range(), given);
+        let series = series(COUNTER, range(), &given);
         let mut origin = series.of_point(COUNTER, aggregation("SUM"), 60_000, 119_999);
         // The first sample has no increment.
         assert_eq!((origin.samples.len(), origin.increments.len()), (1, 1_999));

@@ -22,7 +22,8 @@ pub struct Interval {
 }
 
 impl Interval {
-    fn between(earlier: Sample, later: Sample, has_rate: bool) -> Interval {
+    /// The interval between two samples.
+    pub(super) fn between(earlier: Sample, later: Sample, has_rate: bool) -> Interval {
         let increase = if later.value < earlier.value { later.value } else { later.value - earlier.value };
         Interval { end: later.at, length_ms: later.at - earlier.at, increase, has_rate }
     }

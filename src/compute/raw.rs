@@ -36,6 +36,11 @@ impl RawPlan {
         RawPlan { look_back_ms: self.look_back_ms.max(at_least_ms), ..self }
     }
 
+    /// What the samples are.
+    pub fn kind(self) -> SampleKind {
+        self.kind
+    }
+
     /// The range in which samples have to be read.
     pub fn read_range(self) -> TimeRange {
         TimeRange { start: (self.range.start - self.look_back_ms).max(0), end: self.range.end }

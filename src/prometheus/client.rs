@@ -1,6 +1,6 @@
 //! The client that all requests share: connections, upstreams, and what the mirror has learnt about them.
 
-pub(super) mod recording;
+pub(super) mod call_record;
 pub(super) mod response;
 pub(super) mod sample_query;
 pub(super) mod session;

@@ -14,7 +14,7 @@ pub struct Explanation {
     /// Which of several replicas responded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replica: Option<String>,
-    /// Where the samples come from: `remote read`, `range selector` or `PromQL`.
+    /// Where the samples come from: `remote read`, `range selector` or `PromQL`; absent if nothing was read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<&'static str>,
     /// How a point is computed, in short sentences.

@@ -9,7 +9,7 @@ use crate::support::engine::Engine;
 use crate::support::mirror::{Mirror, Response};
 use crate::support::oracle::{close, order_statistic};
 use crate::support::prometheus;
-use crate::support::samples::{DAY, HOUR, MINUTE, SECOND, Series, T0, select};
+use crate::support::samples::{DAY, HOUR, MINUTE, SECOND, Series, T0, one, select};
 use crate::support::stub::{Reply, Stub};
 
 /// Rounding error of a sum in another order.
@@ -199,6 +199,8 @@ fn what_is_listed_adds_up_to_every_point_by_every_method() {
         (true, "gappy_total", (T0, T0 + 3 * HOUR), 2 * MINUTE),
         (true, "odd_total", (T0, T0 + 5 * MINUTE), 30 * SECOND),
         (true, "handover_total", (T0 + HOUR - 5 * MINUTE, T0 + 2 * HOUR), MINUTE),
+        // More samples than are kept.
+        (true, "changed_total", (T0 + HOUR, T0 + 2 * DAY), 30 * MINUTE),
     ] {
         for (method, latest_first) in METHODS.iter().zip([false, true].into_iter().cycle()) {
             let query = if is_counter { Query::counter(name) } else { Query::gauge(name) };
@@ -282,6 +284,12 @@ fn an_explanation_says_what_was_queried_and_read() {
     let (nan, infinite) =
         (values().filter(|one| one.is_nan()).count(), values().filter(|one| one.is_infinite()).count());
     assert_eq!(explanation["leftOut"], json!({"nan": nan, "infinite": infinite, "tooLarge": 0}));
+
+    // No bucket fits into the range.
+    for query in [Query::gauge("odd_levels"), Query::expression("sum(odd_levels)")] {
+        let explanation = explained(&gateway, &query.between(T0, T0 + HOUR).aggregated("MAX", 2 * HOUR));
+        assert_eq!((&explanation["source"], &explanation["points"]), (&json!(null), &json!([])), "{explanation}");
+    }
 }
 
 #[test]
@@ -314,6 +322,41 @@ fn expressions_name_their_promql_and_too_many_samples_are_said_so() {
     assert_eq!(points[0]["madeOf"][0]["samples"].as_array().unwrap().len(), 720);
     assert!(points[19]["madeOf"].is_null(), "{}", points[19]);
     assert!(explanation["notes"][0].as_str().unwrap().contains("shorter range"), "{}", explanation["notes"]);
+}
+
+#[test]
+fn resets_are_counted_in_the_whole_range_however_many_samples_there_are() {
+    let days = one("ten_days_level", &[]);
+    // No sample is at the end, which no bucket contains.
+    let (start, end) = (T0 + DAY + 500, T0 + 9 * DAY + 500);
+    let drops = days.samples.windows(2).filter(|pair| pair[1].value < pair[0].value && pair[1].time > start);
+    let drops = drops.filter(|pair| pair[1].time <= end).count();
+    let gateway = Gateway::to_prometheus();
+    for query in [Query::counter("ten_days_level"), Query::counter("ten_days_level").aggregated("SUM", HOUR)] {
+        for latest_first in [false, true] {
+            let explanation = explained(&gateway, &query.clone().between(start, end).latest_first(latest_first));
+            let series = &explanation["series"][0];
+            assert!(series["samples"].as_u64().unwrap() > 10_000, "{series}");
+            assert_eq!(series["resets"], drops, "{query:?}, latest first {latest_first}");
+        }
+    }
+}
+
+#[test]
+fn the_equivalent_promql_of_start_and_end_has_their_times() {
+    let gateway = Gateway::to_prometheus();
+    let (start, end) = (T0 + HOUR + 500, T0 + 2 * HOUR);
+    let query = Query::expression("ten_days_level - (ten_days_level @ start()) # end()").between(start, end);
+    let at = format!("ten_days_level - (ten_days_level @ {}.500) # end()", (T0 + HOUR) / 1000);
+    assert_eq!(explained(&gateway, &query)["equivalentPromql"], at);
+    let explanation = explained(&gateway, &query.aggregated("MAX", 10 * MINUTE));
+    let promql = explanation["equivalentPromql"].as_str().unwrap();
+    assert!(promql.contains(&at), "{promql}");
+    // The page of the upstream has another start and end.
+    let bucket = &explanation["points"][1];
+    let value = prometheus::shared().value(promql, bucket["end"].as_i64().unwrap() - 1).unwrap();
+    assert!(close(value, bucket["value"].as_f64().unwrap(), ROUNDING), "{value} {bucket}");
+    assert!(explanation["graph"].as_str().unwrap().contains("%40%20"), "{explanation}");
 }
 
 #[test]

@@ -235,6 +235,35 @@ fn more_samples_than_the_budget_are_aggregated_by_promql() {
     assert_error(&raw, "RemoteMirrorError", &["Too many metrics.", "or more series", "differ in pod"]);
 }
 
+#[test]
+fn the_explanation_of_what_promql_computed_has_the_scrape_interval_that_was_measured() {
+    const DAY: i64 = 86_400_000;
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    let labels = [("__name__", "stub_metric"), ("job", "a")];
+    let endless = After::Count(|block| {
+        let labels = [("__name__", "stub_metric"), ("pod", &*block.to_string())];
+        frame(&series(&labels, &[steady(START, 1, 10_000, 2.5)]))
+    });
+    stub.upon_reads(move |request| {
+        let (from, to) = range_of(&request.body);
+        if to - from > DAY / 2 {
+            return Reply::raw(streamed::head("")).then(endless.clone());
+        }
+        let seldom = |nth: i64| (nth * 300_000, 1.0);
+        let inside = (from / 300_000 + 1..to / 300_000).map(seldom).map(|(at, value)| steady(at, 1, 1, value));
+        streamed::reply(frame(&series(&labels, &inside.collect::<Vec<_>>())))
+    });
+    let mut details = stub.details();
+    details.as_object_mut().unwrap().remove("scrapeInterval");
+    let query = Query::counter("stub_metric").aggregated("MAX", DAY / 24).between(START, START + DAY);
+    let request = json!({"connectionDetails": details, "query": query.0});
+    let explanation = mirror.post_explained("/api/metric", &request).json["explanation"].clone();
+    assert_eq!(explanation["source"], "PromQL", "{explanation}");
+    assert_eq!(explanation["scrapeInterval"], json!({"milliseconds": 300_000, "from": "measured"}), "{explanation}");
+    let promql = r#"max_over_time(sum(rate({__name__="stub_metric"}[1200s]))[3600s:300s])"#;
+    assert_eq!(explanation["equivalentPromql"], promql);
+}
+
 /// Three million samples, one every 10 ms: more than the mirror keeps, and more than fit into a JSON response. Only one block of
 /// three has numbers, so that almost all blocks contain a part of a million points.
 const EVERY_MS: i64 = 10;

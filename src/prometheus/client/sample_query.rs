@@ -1,5 +1,6 @@
 //! Which samples to read, and what was read.
 
+use crate::metrics::SampleSource;
 use crate::model::time::TimeRange;
 use crate::prometheus::error::Error;
 
@@ -22,6 +23,8 @@ pub struct SampleQuery<'a> {
 pub struct SamplesRead<S> {
     /// The sink that received them.
     pub sink: S,
+    /// How they were read.
+    pub source: SampleSource,
     /// The error of a response that was too large to read, so that samples are missing.
     pub too_large: Option<Error>,
 }

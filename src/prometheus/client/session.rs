@@ -12,14 +12,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::memory::{Memory, NoMemory};
-use crate::model::query::{Order, PartialResponse};
+use crate::model::query::PartialResponse;
 use crate::model::trace::Trace;
 use crate::prometheus::credentials::hide::hidden;
 use crate::prometheus::error::{Before, CallKind, Circumstances, Error, ErrorKind, Queued, predicate, shortened};
 use crate::prometheus::http::{Deadline, Transport};
 use crate::prometheus::upstream::Upstream;
 
-use super::recording::Recording;
+use super::call_record::CallRecord;
 use super::{Client, MAX_CALLS};
 
 /// The calls of one request to one upstream.
@@ -60,8 +60,8 @@ pub struct Session<'c> {
     last_query: Option<String>,
     last_call_kind: CallKind,
     has_missing_data: bool,
-    /// What the query does, if it is to be explained.
-    recording: Option<Box<Recording>>,
+    /// The calls in their order, if they are recorded.
+    recorded_calls: Option<Vec<CallRecord>>,
 }
 
 impl Client {
@@ -91,7 +91,7 @@ impl Client {
             last_query: None,
             last_call_kind: CallKind::Evaluation,
             has_missing_data: false,
-            recording: None,
+            recorded_calls: None,
         }
     }
 }
@@ -116,9 +116,6 @@ impl Session<'_> {
         let candidates = std::iter::once(self.upstream.at_current_replica()).chain(self.upstream.replicas());
         let Some(next) = candidates.into_iter().find(|one| !has_failed(one)) else { return false };
         self.upstream = next;
-        if let Some(recording) = &mut self.recording {
-            recording.start_over();
-        }
         (self.is_admitted, self.has_missing_data) = (false, false);
         true
     }
@@ -128,20 +125,20 @@ impl Session<'_> {
         self.before.queued = Some(queued);
     }
 
-    /// Starts to record what the query does. Its points come in this order.
-    pub fn record(&mut self, order: Order) {
-        self.recording = Some(Box::new(Recording::new(order)));
+    /// Starts to record the calls.
+    pub fn record_calls(&mut self) {
+        self.recorded_calls = Some(Vec::new());
     }
 
-    /// The recording, if the query is recorded.
-    pub fn recording(&self) -> Option<&Recording> {
-        self.recording.as_deref()
+    /// The calls in their order, if they are recorded.
+    pub fn recorded_calls(&self) -> Option<&[CallRecord]> {
+        self.recorded_calls.as_deref()
     }
 
-    /// Notes that the samples of the first points were read, and that later reads belong to later points.
-    pub fn settle_recording(&mut self) {
-        if let Some(recording) = &mut self.recording {
-            recording.is_settled = true;
+    /// Notes how many series and samples the last call found.
+    fn note_found(&mut self, series: u64, samples: u64) {
+        if let Some(call) = self.recorded_calls.as_mut().and_then(|calls| calls.last_mut()) {
+            (call.series, call.samples) = (Some(series), Some(samples));
         }
     }
 

@@ -8,7 +8,7 @@ use super::Session;
 use crate::log;
 use crate::model::query::PartialResponse;
 use crate::prometheus::client::MAX_CALLS;
-use crate::prometheus::client::recording::CallRecord;
+use crate::prometheus::client::call_record::CallRecord;
 use crate::prometheus::client::response::{NoData, interpret, missing_data};
 use crate::prometheus::decode::envelope::Envelope;
 use crate::prometheus::decode::json::{Decoded, Json};
@@ -102,7 +102,7 @@ impl Session<'_> {
         api_call: &ApiCall<'_>,
     ) -> Result<(OngoingCall, Result<UpstreamResponse, ErrorKind>), Error> {
         let mut call = self.begin(api_call.endpoint, api_call.path, api_call.query, api_call.call_kind)?;
-        if self.recording.is_some() {
+        if self.recorded_calls.is_some() {
             call.record.times = api_call.params.iter().filter(|(name, _)| TIMES.contains(name)).cloned().collect();
         }
         let mut response = self.send(api_call);
@@ -152,7 +152,7 @@ impl Session<'_> {
         self.last_call_kind = call_kind;
         let waited_for_memory = self.memory.waited();
         self.before.calls = Some((self.calls, self.waited_for_calls.as_millis()));
-        let meter = self.recording.as_ref().map(|_| Arc::default());
+        let meter = self.recorded_calls.as_ref().map(|_| Arc::default());
         let record = CallRecord { path: path.to_owned(), query: query.map(logged), ..CallRecord::default() };
         Ok(OngoingCall { endpoint, call_kind, started: Instant::now(), waited_for_memory, record, meter })
     }
@@ -180,10 +180,10 @@ impl Session<'_> {
                 .millis("duration_ms", took)
                 .text("error", failure.map(|kind| self.told(kind, call.call_kind)).unwrap_or_default())
         });
-        if let Some(recording) = &mut self.recording {
+        if let Some(recorded) = &mut self.recorded_calls {
             let replica = self.upstream.replica().map(str::to_owned);
             let bytes = call.meter.map_or(0, |meter| meter.load(Ordering::Relaxed));
-            recording.calls.push(CallRecord { replica, outcome, took, bytes, ..call.record });
+            recorded.push(CallRecord { replica, outcome, took, bytes, ..call.record });
         }
     }
 }

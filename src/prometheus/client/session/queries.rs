@@ -45,10 +45,8 @@ impl Session<'_> {
         let request = ApiCall { endpoint, path, params, query, call_kind, by_post: true, deadline };
         match self.call(request, QueryResult::decode)? {
             Some(result) if expected.contains(&result.kind) => {
-                if let Some(recording) = &mut self.recording {
-                    let samples = result.found.series.iter().map(|one| one.samples.len() as u64).sum();
-                    recording.found(result.found.total as u64, samples);
-                }
+                let samples = result.found.series.iter().map(|one| one.samples.len() as u64).sum();
+                self.note_found(result.found.total as u64, samples);
                 Ok((result.kind, result.found))
             }
             _ => Err(self.wrong_type(promql)),

@@ -1,14 +1,14 @@
 //! Samples: by remote read, or by a range selector if the upstream has no remote read.
 
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use super::Session;
 use super::call::ApiCall;
 use super::remote_read::RemoteRead;
 use crate::metrics::SampleSource;
-use crate::model::sample::SampleSink;
+use crate::model::sample::{Labels, Sample, SampleSink};
 use crate::prometheus::client::params::seconds;
-use crate::prometheus::client::recording::{ReadRecorder, Tee};
 use crate::prometheus::client::response::interpret;
 use crate::prometheus::client::sample_query::{SampleQuery, SamplesRead};
 use crate::prometheus::decode::envelope;
@@ -25,23 +25,19 @@ impl Session<'_> {
         query: &SampleQuery<'_>,
         new_sink: impl Fn() -> S,
     ) -> Result<SamplesRead<S>, Error> {
-        let order = self.recording.as_ref().map(|recording| recording.order);
-        let new_sink = || Tee { sink: new_sink(), recorder: order.map(ReadRecorder::new) };
-        let (source, read) = self.samples_from_anywhere(query, new_sink)?;
-        let SamplesRead { sink: Tee { sink, recorder }, too_large } = read;
-        if let (Some(recording), Some(recorder)) = (&mut self.recording, recorder) {
-            recording.take_read(source, recorder.record);
-        }
-        Ok(SamplesRead { sink, too_large })
+        let new_sink = || CountingSink { sink: new_sink(), series: 0, samples: 0 };
+        let SamplesRead { sink: CountingSink { sink, series, samples }, source, too_large } =
+            self.samples_from_anywhere(query, new_sink)?;
+        self.note_found(series, samples);
+        Ok(SamplesRead { sink, source, too_large })
     }
 
     fn samples_from_anywhere<S: SampleSink>(
         &mut self,
         query: &SampleQuery<'_>,
         new_sink: impl Fn() -> S,
-    ) -> Result<(SampleSource, SamplesRead<S>), Error> {
-        let by_selector =
-            |session: &mut Self| Ok((SampleSource::RangeSelector, session.samples_by_selector(query, new_sink())?));
+    ) -> Result<SamplesRead<S>, Error> {
+        let by_selector = |session: &mut Self| session.samples_by_selector(query, new_sink());
         let known = &self.client.without_remote_read;
         let is_off = self.upstream.options().is_some_and(|options| options.without_remote_read);
         if is_off || known.contain(&self.upstream, Instant::now()) {
@@ -49,7 +45,7 @@ impl Session<'_> {
         }
         let mut sink = new_sink();
         match self.samples_by_remote_read(query, &mut sink)? {
-            RemoteRead::Read => Ok((SampleSource::RemoteRead, SamplesRead { sink, too_large: None })),
+            RemoteRead::Read => Ok(SamplesRead { sink, source: SampleSource::RemoteRead, too_large: None }),
             RemoteRead::OutOfOrder | RemoteRead::NotNow => by_selector(self),
             RemoteRead::NotOffered => {
                 let read = by_selector(self)?;
@@ -82,33 +78,47 @@ impl Session<'_> {
             let are_nan_stale = response.is_victoria_metrics();
             interpret(response, context, |json| envelope::take_samples(json, range, are_nan_stale, &mut sink))
         });
-        self.client.metrics.count_sample_read(SampleSource::RangeSelector);
+        let source = SampleSource::RangeSelector;
+        self.client.metrics.count_sample_read(source);
         match taken {
             Ok(Some(None)) => Err(self.wrong_type(promql)),
             Ok(Some(Some(has_native_histograms))) if has_native_histograms => {
                 Err(self.error(Some(promql), CallKind::Evaluation, ErrorKind::NativeHistogram))
             }
             // All samples, or as many as the sink takes.
-            Ok(Some(Some(_)) | None) => Ok(SamplesRead { sink, too_large: None }),
+            Ok(Some(Some(_)) | None) => Ok(SamplesRead { sink, source, too_large: None }),
             Err(error) if matches!(error.kind, ErrorKind::TooLarge(_)) => {
-                Ok(SamplesRead { sink, too_large: Some(error) })
+                Ok(SamplesRead { sink, source, too_large: Some(error) })
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Notes that PromQL computes the points from now on, because there are too many samples or buckets.
-    pub fn answer_by_promql(&mut self) {
+    /// Counts a query whose points PromQL computes, because there are too many samples or buckets.
+    pub fn count_answer_by_promql(&self) {
         self.client.metrics.count_sample_read(SampleSource::PromQl);
-        if let Some(recording) = &mut self.recording {
-            recording.answer_by_promql();
-        }
+    }
+}
+
+/// Counts the series and samples that a sink gets.
+struct CountingSink<S> {
+    sink: S,
+    series: u64,
+    samples: u64,
+}
+
+impl<S: SampleSink> SampleSink for CountingSink<S> {
+    fn begin(&mut self, labels: impl FnOnce() -> Labels) {
+        self.series += 1;
+        self.sink.begin(labels);
     }
 
-    /// Notes that the upstream refuses to aggregate the expression of the query, because it is a scalar.
-    pub fn note_scalar(&mut self) {
-        if let Some(recording) = &mut self.recording {
-            recording.is_scalar = true;
-        }
+    fn take(&mut self, samples: &[Sample]) -> ControlFlow<()> {
+        self.samples += samples.len() as u64;
+        self.sink.take(samples)
+    }
+
+    fn kept_bytes(&self) -> usize {
+        self.sink.kept_bytes()
     }
 }
