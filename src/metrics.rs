@@ -91,6 +91,19 @@ pub struct Metrics {
     descriptor_counter: OpenDescriptors,
 }
 
+/// How many points a response has, and how many samples and points were left out of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PointCounts {
+    /// Points that were sent.
+    pub sent: u64,
+    /// Samples that are NaN.
+    pub nan: u64,
+    /// Samples that are infinite.
+    pub infinite: u64,
+    /// Points that are too large for JSON.
+    pub too_large: u64,
+}
+
 /// The registry while metrics are added to it, each with its name and its help.
 #[derive(Default)]
 struct MetricTable(Registry);
@@ -216,9 +229,8 @@ impl Metrics {
         self.sample_reads.get_or_create(&[("source", source.name())]).inc();
     }
 
-    /// Counts points that were sent, samples that were dropped because they are NaN or infinite, and points that were dropped
-    /// because they are too large.
-    pub fn count_points(&self, sent: u64, nan: u64, infinite: u64, too_large: u64) {
+    /// Counts the points of a response, and what was left out of it.
+    pub fn count_points(&self, PointCounts { sent, nan, infinite, too_large }: PointCounts) {
         self.points_sent.0.inc_by(sent);
         for (reason, count) in [(NAN, nan), (INFINITE, infinite), (TOO_LARGE, too_large)] {
             self.points_dropped.get_or_create(&[("reason", reason)]).0.inc_by(count);
@@ -303,8 +315,8 @@ mod tests {
             "ok",
             Duration::from_millis(1),
         );
-        metrics.count_points(5, 1, 2, 3);
-        metrics.count_points(5, 0, 0, 0);
+        metrics.count_points(PointCounts { sent: 5, nan: 1, infinite: 2, too_large: 3 });
+        metrics.count_points(PointCounts { sent: 5, ..PointCounts::default() });
         metrics.panics.inc();
         metrics.accept_failures.inc();
         metrics.evicted_connections.inc();

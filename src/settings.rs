@@ -27,7 +27,7 @@ use crate::prometheus::{Allowlist, AwsEnvironment, NoProxy, Proxy};
 
 use command_line::CommandLine;
 use given::GivenSettings;
-use table::{ASK, CHECK, COMPLETIONS, MANUAL, UPSTREAMS, UPSTREAMS_FILE};
+use table::{API_KEY, API_KEY_FILE, ASK, CHECK, COMPLETIONS, MANUAL, UPSTREAMS, UPSTREAMS_FILE};
 
 pub use ask_flags::{ASK_FLAGS, AskFlag, AskFlags};
 pub use table::{Fallback, Setting, TABLE};
@@ -185,6 +185,13 @@ fn resolve(parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> Resul
     {
         let name = subcommand.name;
         return Err(BadSetting(format!("--{flag} does not go with {name}; {name} --help describes {name}")));
+    }
+    if let Some(other) = ["mirror", "curl"].into_iter().find(|flag| ask_flags.has(flag))
+        && let Some(flag) = flags.keys().filter(|flag| ![API_KEY.flag, API_KEY_FILE.flag].contains(flag)).min()
+    {
+        return Err(BadSetting(format!(
+            "--{flag} does not go with --{other}: another mirror sends the query, by its own settings; leave out --{flag}"
+        )));
     }
     let given = GivenSettings { flags, variable };
     let api_key = given.api_key()?;
@@ -386,6 +393,13 @@ mod tests {
         check(&["man", "--proxy", "http://p:1"], Some("proxy"));
         check(&["completions", "bash", "--explorer"], Some("explorer"));
         check(&["ask", "--ca-path", "/ca", "--upstreams-file", "/u", "--test"], None);
+        check(&["ask", "--mirror", "http://m:1", "--api-key", "x", "--test"], None);
+        for other in [&["--mirror", "http://m:1"][..], &["--curl"]] {
+            let args = [&["ask", "--test", "--ca-path", "/ca"], other].concat();
+            let error = resolved(&args, &[]).unwrap_err();
+            assert!(error.starts_with(&format!("--ca-path does not go with {}: ", other[0])), "{error}");
+            assert!(resolved(&[&["ask", "--test"], other].concat(), &[("CA_PATH", "/ca")]).is_ok());
+        }
         check(&["check", "--workers", "3", "--port", "1"], None);
         check(&["completions", "bash"], None);
     }

@@ -10,6 +10,7 @@ use crate::compute::points::Points;
 use crate::compute::screen::Dropped;
 use crate::error::Error;
 use crate::log;
+use crate::metrics::PointCounts;
 use crate::model::aggregation::Aggregation;
 use crate::model::query::{MAX_POINTS, MetricQuery, Order, Source};
 use crate::model::sample_kind::SampleKind;
@@ -60,7 +61,8 @@ impl MirrorQuery for MetricQuery {
         }
         context.explained =
             explains.then(|| explain::points_explanation(session, recording, self, nan, interval_ms, &points));
-        metrics.count_points(points.count() as u64, dropped.nan, dropped.infinite, dropped.too_large);
+        let Dropped { nan, infinite, too_large } = dropped;
+        metrics.count_points(PointCounts { sent: points.count() as u64, nan, infinite, too_large });
         let bytes = points.kept_bytes() + body_bytes(points.count(), self.aggregation.is_some());
         session.hold(bytes)?;
         Ok(body(points, self.aggregation))

@@ -109,32 +109,18 @@ impl Exchange {
 
     /// Writes its reply, which takes long if the client is slow.
     pub(super) fn finish(self, reply: Reply) {
-        let Exchange { request, turn_began, trace, shared, in_flight, fault, is_read, is_last } = self;
+        let (line, is_last) = (self.line(reply.status), self.ends_connection());
+        let Exchange { request, turn_began, trace, shared, in_flight, is_read, .. } = self;
         let client_connection = request.connection().clone();
-        let client = request.remote_addr().filter(|_| fault.is_some()).map(ToString::to_string).unwrap_or_default();
-        let id = Arc::clone(trace.request_id());
-        let line = log::Line::new("request")
-            .text("trace_id", trace.trace_id().unwrap_or_default())
-            .text("method", request.method())
-            .text("path", normal_path(request.url()))
-            .number("status", reply.status)
-            .text("client", client);
+        if is_last {
+            client_connection.end();
+        }
         let (route_name, status) = (reply.route_name, reply.status);
         let has_body = *request.method() != Method::Head;
         let keyed = shared.gateway.add_key(reply, header(&request, KEY_HEADER));
         let Reply { headers, body, note, memory, .. } = keyed.into_reply();
-        let is_last = is_last
-            || shared.gateway.is_unready()
-            || shared.threads.are_short()
-            || request.is_last()
-            // A client that sent `Expect: 100-continue` may send the body after this reply, or not.
-            || request.awaits_continue();
-        if is_last {
-            client_connection.end();
-        }
-        let connection = if is_last { "close" } else { "keep-alive" };
-        let headers = headers.into_iter().chain([(ID_HEADER, with_connection(&id, connection))]);
-        let headers = headers.chain((!is_last).then(|| (KEPT_HEADER, format!("timeout={}", limits::KEPT.as_secs()))));
+        let id = Arc::clone(trace.request_id());
+        let headers = headers.into_iter().chain(connection_headers(&id, is_last));
 
         let account = Box::new(move |is_whole| {
             let took = turn_began.elapsed();
@@ -153,6 +139,38 @@ impl Exchange {
             client_connection.end();
         }
     }
+
+    /// The begin of its log line. Where the head is refused, the address of the client is all that is known of it.
+    fn line(&self, status: u16) -> log::Line {
+        let Exchange { request, trace, fault, .. } = self;
+        let client = request.remote_addr().filter(|_| fault.is_some()).map(ToString::to_string).unwrap_or_default();
+        log::Line::new("request")
+            .text("trace_id", trace.trace_id().unwrap_or_default())
+            .text("method", request.method())
+            .text("path", normal_path(request.url()))
+            .number("status", status)
+            .text("client", client)
+    }
+
+    /// Whether the mirror answers no further request on its connection.
+    fn ends_connection(&self) -> bool {
+        let Exchange { request, shared, is_last, .. } = self;
+        *is_last
+            || shared.gateway.is_unready()
+            || shared.threads.are_short()
+            || request.is_last()
+            // A client that sent `Expect: 100-continue` may send the body after this reply, or not.
+            || request.awaits_continue()
+    }
+}
+
+/// The headers of a reply that name the request and say how long its connection is kept.
+fn connection_headers(id: &str, is_last: bool) -> Vec<(&'static str, String)> {
+    if is_last {
+        return vec![(ID_HEADER, with_connection(id, "close"))];
+    }
+    let kept = format!("timeout={}", limits::KEPT.as_secs());
+    vec![(ID_HEADER, with_connection(id, "keep-alive")), (KEPT_HEADER, kept)]
 }
 
 /// The value of a header; of several, the first.

@@ -110,8 +110,6 @@ fn is_token(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use tiny_http::TestRequest;
-
     use super::*;
 
     fn headers(headers: &[(&str, &str)]) -> Vec<Header> {
@@ -151,24 +149,6 @@ mod tests {
         check(("X", "\x1b"), true);
         for bad in [("X", "a\nContent-Length: 2"), ("X", "a\rb"), ("X", "\0"), ("X\0", "a"), ("", "a")] {
             check(bad, false);
-        }
-    }
-
-    #[test]
-    fn a_request_is_the_last_when_its_client_says_so_or_its_version() {
-        for (version, connection, expected) in [
-            (HTTPVersion(1, 1), None, false),
-            (HTTPVersion(1, 1), Some("Close"), true),
-            (HTTPVersion(1, 1), Some("Upgrade, HTTP2-Settings"), true),
-            (HTTPVersion(1, 1), Some("keep-alive"), false),
-            (HTTPVersion(1, 0), None, true),
-            (HTTPVersion(1, 0), Some("x"), true),
-            (HTTPVersion(1, 0), Some("Keep-Alive"), false),
-        ] {
-            let headers = headers(&connection.map_or(vec![], |value| vec![("Connection", value)]));
-            let request =
-                headers.into_iter().fold(TestRequest::new().with_http_version(version), TestRequest::with_header);
-            assert_eq!(Request::from(request).is_last(), expected, "{connection:?}");
         }
     }
 }

@@ -593,6 +593,26 @@ impl<T> ReadWrite for T where T: Read + Write {}
 #[cfg(test)]
 mod tests {
     use super::Request;
+    use crate::{HTTPVersion, Header, TestRequest};
+
+    #[test]
+    fn it_is_the_last_when_its_client_says_so_or_its_version() {
+        for (version, connection, expected) in [
+            (HTTPVersion(1, 1), None, false),
+            (HTTPVersion(1, 1), Some("Close"), true),
+            (HTTPVersion(1, 1), Some("Upgrade, HTTP2-Settings"), true),
+            (HTTPVersion(1, 1), Some("keep-alive"), false),
+            (HTTPVersion(1, 0), None, true),
+            (HTTPVersion(1, 0), Some("x"), true),
+            (HTTPVersion(1, 0), Some("Keep-Alive"), false),
+        ] {
+            let mut request = TestRequest::new().with_http_version(version);
+            if let Some(value) = connection {
+                request = request.with_header(Header::from_bytes("Connection", value).unwrap());
+            }
+            assert_eq!(Request::from(request).is_last(), expected, "{connection:?}");
+        }
+    }
 
     #[test]
     fn must_be_send() {
