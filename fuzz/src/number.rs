@@ -97,12 +97,13 @@ impl Exact {
         let point = digits.len() as i64 + self.exponent;
         if self.exponent >= 0 {
             let whole = format!("{sign}{digits}{}", "0".repeat(self.exponent as usize));
-            spellings.extend([format!("{whole}.0"), whole]);
+            spellings.extend([format!("{whole}.0"), format!("{whole}.00"), whole]);
         } else if point > 0 {
             let (whole, fraction) = digits.split_at(point as usize);
-            spellings.push(format!("{sign}{whole}.{fraction}"));
+            spellings.extend(["", "0"].map(|zeros| format!("{sign}{whole}.{fraction}{zeros}")));
         } else {
-            spellings.push(format!("{sign}0.{}{digits}", "0".repeat(-point as usize)));
+            let fraction = format!("{}{digits}", "0".repeat(-point as usize));
+            spellings.extend(["", "00"].map(|zeros| format!("{sign}0.{fraction}{zeros}")));
         }
         let (first, rest) = digits.split_at(1);
         let mantissas = if rest.is_empty() {

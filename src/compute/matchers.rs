@@ -125,12 +125,12 @@ fn pattern(text: &str) -> String {
     escaped
 }
 
-/// An RE2 pattern that matches the spellings of a number that exporters use: written out or with an exponent, whole numbers with or
-/// without `.0`, as Go, Java, Python and C write them (`2`, `2.0`, `1e-05`, `0.00001`, `1.0E6`).
+/// An RE2 pattern that matches the spellings of a number that exporters use: written out or with an exponent, with any number of
+/// decimals, as Go, Java, Python and C write them (`2`, `2.0`, `0.50`, `1e-05`, `0.00001`, `1.0E6`).
 fn number_pattern(number: Decimal) -> String {
     let Decimal { is_negative, digits, exponent } = number;
     if digits == 0 {
-        return r"-?0(\.0)?([eE][-+]?0+)?".to_owned();
+        return r"-?0(\.0+)?([eE][-+]?0+)?".to_owned();
     }
     let sign = if is_negative { "-" } else { "" };
     let digits = digits.to_string();
@@ -139,18 +139,18 @@ fn number_pattern(number: Decimal) -> String {
 
 fn written_out(digits: &str, exponent: i32) -> String {
     if exponent >= 0 {
-        return format!(r"{digits}{}(\.0)?", zeros(exponent));
+        return format!(r"{digits}{}(\.0+)?", zeros(exponent));
     }
     let decimals = exponent.unsigned_abs() as usize;
     match digits.len().checked_sub(decimals).filter(|&whole| whole > 0) {
-        Some(whole) => format!(r"{}\.{}", &digits[..whole], &digits[whole..]),
-        None => format!(r"0\.{}{digits}", zeros((decimals - digits.len()) as i32)),
+        Some(whole) => format!(r"{}\.{}0*", &digits[..whole], &digits[whole..]),
+        None => format!(r"0\.{}{digits}0*", zeros((decimals - digits.len()) as i32)),
     }
 }
 
 fn with_exponent(digits: &str, exponent: i32) -> String {
     let (first, rest) = digits.split_at(1);
-    let decimals = if rest.is_empty() { r"(\.0)?".to_owned() } else { format!(r"\.{rest}") };
+    let decimals = if rest.is_empty() { r"(\.0+)?".to_owned() } else { format!(r"\.{rest}0*") };
     let power = exponent + rest.len() as i32;
     let power = match power {
         0 => "[-+]?0+".to_owned(),
@@ -197,12 +197,12 @@ mod tests {
         let check = |number: &str, expected: &str| {
             assert_eq!(number_pattern(Decimal::parse(number).unwrap()), expected, "{number}");
         };
-        check("0", r"-?0(\.0)?([eE][-+]?0+)?");
-        check("2", r"(2(\.0)?|2(\.0)?[eE][-+]?0+)");
-        check("-1e6", r"-(10{6}(\.0)?|1(\.0)?[eE]\+?0*6)");
-        check("1e-5", r"(0\.0{4}1|1(\.0)?[eE]-0*5)");
-        check("12.5", r"(12\.5|1\.25[eE]\+?0*1)");
-        check("0.25", r"(0\.25|2\.5[eE]-0*1)");
+        check("0", r"-?0(\.0+)?([eE][-+]?0+)?");
+        check("2", r"(2(\.0+)?|2(\.0+)?[eE][-+]?0+)");
+        check("-1e6", r"-(10{6}(\.0+)?|1(\.0+)?[eE]\+?0*6)");
+        check("1e-5", r"(0\.0{4}10*|1(\.0+)?[eE]-0*5)");
+        check("12.5", r"(12\.50*|1\.250*[eE]\+?0*1)");
+        check("0.25", r"(0\.250*|2\.50*[eE]-0*1)");
     }
 
     #[test]
@@ -214,9 +214,9 @@ mod tests {
         };
         check(&[LabelValue::Text("a.b")], 0);
         check(&[LabelValue::Text("a.b"), LabelValue::Text("\u{e9}")], 4 + 2);
-        check(&[number("2")], r"(2(\.0)?|2(\.0)?[eE][-+]?0+)".len());
-        check(&[number("1e300")], r"(10{300}(\.0)?|1(\.0)?[eE]\+?0*300)".len() + 300);
-        check(&[number("1e-300")], r"(0\.0{299}1|1(\.0)?[eE]-0*300)".len() + 300);
+        check(&[number("2")], r"(2(\.0+)?|2(\.0+)?[eE][-+]?0+)".len());
+        check(&[number("1e300")], r"(10{300}(\.0+)?|1(\.0+)?[eE]\+?0*300)".len() + 300);
+        check(&[number("1e-300")], r"(0\.0{299}10*|1(\.0+)?[eE]-0*300)".len() + 300);
     }
 
     #[test]

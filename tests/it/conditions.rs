@@ -46,7 +46,7 @@ fn a_set_selects_exactly_its_members() {
     let all: Vec<Value> = AWKWARD.iter().map(|text| json!({"value": text, "_type": "StringValue"})).collect();
     check(&gateway, "awkward_info", set(&all), AWKWARD);
     let mixed = json!([{"value": 2.0, "_type": "DoubleValue"}, 0.5, true, {"value": "20", "_type": "StringValue"}]);
-    check(&gateway, "sized_info", typed_condition("size", mixed, "InSetValue"), &["2", "2.0", "0.5", "true", "20"]);
+    check(&gateway, "sized_info", typed_condition("size", mixed, "InSetValue"), &["2", "2.0", "2.00", "0.5", "true", "20"]);
     let empty = Query::gauge("awkward_info").and(set(&[])).between(T0, T0 + HOUR);
     assert_error(&gateway.ask(&empty), "RemoteMirrorError", &["text"]);
 }
@@ -84,8 +84,8 @@ fn a_number_matches_the_ways_a_label_may_write_it_and_nothing_else() {
     let check = |value: Value, expected: &[&str]| {
         check(&gateway, "sized_info", typed_condition("size", value, "DoubleValue"), expected);
     };
-    check(json!(2.0), &["2", "2.0"]);
-    check(json!(2), &["2", "2.0"]);
+    check(json!(2.0), &["2", "2.0", "2.00"]);
+    check(json!(2), &["2", "2.0", "2.00"]);
     check(json!(20), &["20"]);
     check(json!(0.5), &["0.5"]);
     check(json!(-3.0), &["-3", "-3.0"]);
@@ -95,7 +95,7 @@ fn a_number_matches_the_ways_a_label_may_write_it_and_nothing_else() {
 fn a_number_matches_every_spelling_of_exporters_on_each_engine() {
     let small = &["1e-05", "0.00001", "1E-5", "1e-5", "1.0E-5"][..];
     let million = &["1e+06", "1000000", "1e6", "1.0e6", "1E6", "1000000.0"][..];
-    let two = &["2", "2.0"][..];
+    let two = &["2", "2.0", "2.00"][..];
     for engine in Engine::ALL {
         let gateway = Gateway::to_engine(engine);
         let check = |value: Value, expected: &[&str]| {
@@ -109,6 +109,7 @@ fn a_number_matches_every_spelling_of_exporters_on_each_engine() {
         check(json!(1_000_000.0), million);
         check(json!(2), two);
         check(json!(2.0), two);
+        check(json!(0.5), &["0.5", "0.50", "5.0e-01"]);
         check(json!(1e-6), &["1e-6"]);
         check(json!(1e7), &["1e+07", "10000000"]);
         check(json!(1e5), &["100000"]);
@@ -155,7 +156,7 @@ fn a_value_is_read_by_its_json_kind_whatever_its_type_is() {
     let bare = |value: Value| json!({"key": "size", "value": {"value": value}, "_type": "EqualityCondition"});
     for (value, expected) in [
         (json!("2"), &["2"][..]),
-        (json!(2.0), &["2", "2.0"]),
+        (json!(2.0), &["2", "2.0", "2.00"]),
         (json!(0.5), &["0.5"]),
         (json!(true), &["true"]),
         (json!(["20", "0.5"]), &["20", "0.5"]),
