@@ -4,6 +4,7 @@ mod pattern;
 mod reader;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
+use prometheusmirror::compute::promql::NonFinite;
 use prometheusmirror::compute::subquery::Subquery;
 use prometheusmirror::compute::{matchers, promql};
 use prometheusmirror::model::aggregation::{Aggregation, AggregationMethod};
@@ -157,8 +158,11 @@ pub fn check(input: &[u8]) {
     same(&promql::series_count(selector, *length_ms), &call("count", [counted]));
 
     let of_bucket = earlier(stored, *offset_ms);
-    let gauges = promql::gauges_in_bucket(selector, *method, *length_ms, *offset_ms);
+    let plain = NonFinite::AsPromQl;
+    let gauges = promql::gauges_in_bucket(selector, *method, *length_ms, *offset_ms, plain);
     same(&gauges, &of_gauges(*method, of_bucket.clone()));
+    let guarded = promql::gauges_in_bucket(selector, *method, *length_ms, *offset_ms, NonFinite::NoValue);
+    same(&guarded, &of_finite_gauges(*method, of_bucket.clone()));
     // Of counters, the rates of MAX, MIN and percentiles are over ranges of their own: as long as a bucket here.
     let rate = |samples: Expr| call("sum", [call("rate", [samples])]);
     let expected = match method {
@@ -171,7 +175,8 @@ pub fn check(input: &[u8]) {
         }
     };
     let aggregation = Aggregation { method: *method, zero_fill: false, bucket_ms: *bucket_ms };
-    let counters = promql::counters_in_bucket(selector, aggregation, *length_ms, *bucket_ms, *subquery, *offset_ms);
+    let counters =
+        promql::counters_in_bucket(selector, aggregation, *length_ms, *bucket_ms, *subquery, *offset_ms, plain);
     same(&counters, &expected);
 
     check_expression(&query);
@@ -261,6 +266,19 @@ fn of_gauges(method: AggregationMethod, range: Expr) -> Expr {
         // Described for one gauge only.
         AggregationMethod::Percentile(_) => over_time(method, range),
     }
+}
+
+/// The same, but nothing where a sample is not finite.
+fn of_finite_gauges(method: AggregationMethod, range: Expr) -> Expr {
+    let of_each = call("sum_over_time", [range.clone()]);
+    let sum = match method {
+        AggregationMethod::Mean | AggregationMethod::Sum | AggregationMethod::EventCount => {
+            return of_gauges(method, range);
+        }
+        AggregationMethod::Max | AggregationMethod::Min => call("sum", [of_each]),
+        AggregationMethod::Percentile(_) => of_each,
+    };
+    binary('+', of_gauges(method, range), binary('*', Expr::Number(0.0), sum))
 }
 
 /// What a method makes of the values in a range.

@@ -10,7 +10,7 @@ use crate::api::sample_reading::read;
 use crate::compute::aggregate::MAX_KEPT_SAMPLES;
 use crate::compute::matchers;
 use crate::compute::points::Points;
-use crate::compute::promql::{self, RATE_INTERVALS, UNKNOWN_SPACING_MS};
+use crate::compute::promql::{self, NonFinite, RATE_INTERVALS, UNKNOWN_SPACING_MS};
 use crate::compute::spacing;
 use crate::compute::steps::Steps;
 use crate::compute::subquery::Subquery;
@@ -54,7 +54,7 @@ pub(super) fn points(
     }
     let promql = match (kind, method) {
         (SampleKind::Gauge(_), _) | (SampleKind::Counter(_), AggregationMethod::EventCount) => {
-            promql::gauges_in_bucket(of, method, length_ms, offset_ms)
+            promql::gauges_in_bucket(of, method, length_ms, offset_ms, non_finite(kind, method))
         }
         (SampleKind::Counter(interval_ms), _) => {
             if interval_ms.is_none() {
@@ -62,14 +62,45 @@ pub(super) fn points(
             }
             let spacing_ms = interval_ms.or(recording.measured_ms).unwrap_or(UNKNOWN_SPACING_MS);
             let rate_ms = spacing_ms.saturating_mul(RATE_INTERVALS);
-            let window_ms = window_ms(session.is_victoria_metrics(), bucket_ms, spacing_ms);
+            let is_victoria_metrics = session.is_victoria_metrics();
+            let window_ms = window_ms(is_victoria_metrics, bucket_ms, spacing_ms);
+            let non_finite = if is_victoria_metrics {
+                must_be_finite(session, of, query.range, window_ms.max(rate_ms))?;
+                NonFinite::AsPromQl
+            } else {
+                NonFinite::NoValue
+            };
             let subquery = Subquery::of(bucket_ms, Some(spacing_ms), bounds);
-            promql::counters_in_bucket(of, aggregation, window_ms, rate_ms, subquery, offset_ms)
+            promql::counters_in_bucket(of, aggregation, window_ms, rate_ms, subquery, offset_ms, non_finite)
         }
     };
     // PromQL has computed these values from NaN samples, too. One that is not finite must not become 0, whatever
     // `nan_interpretation` says.
     evaluate(session, plan, NanInterpretation::None, &promql, |_| Ok(None))
+}
+
+/// What becomes of a bucket of gauges with a sample that is not finite, by a method that does not let it through.
+fn non_finite(kind: SampleKind, method: AggregationMethod) -> NonFinite {
+    match (kind, method) {
+        // PromQL takes NaN for less than all numbers.
+        (SampleKind::Gauge(_), AggregationMethod::Percentile(_)) => NonFinite::NoValue,
+        // PromQL skips NaN, which should be 0.
+        (SampleKind::Gauge(NanInterpretation::Zero), AggregationMethod::Max | AggregationMethod::Min) => {
+            NonFinite::NoValue
+        }
+        _ => NonFinite::AsPromQl,
+    }
+}
+
+/// Checks that no sample of counters is infinite. After such a sample, VictoriaMetrics has no rate of its series until the end of a
+/// call, and the sum goes on without it.
+fn must_be_finite(session: &mut Session<'_>, of: &Selector, range: TimeRange, window_ms: i64) -> Result<(), Error> {
+    let promql = promql::infinite_series_count(of, (range.length() + 1).saturating_add(window_ms));
+    let (_, counted) = session.instant(&promql, Some(range.end))?;
+    match counted.first_value() {
+        Some(series) => Err(Error::infinite_samples(series as u64, &promql, session.upstream())),
+        None => Ok(()),
+    }
 }
 
 /// The range of the rate for a sum or a mean in milliseconds, at the scrape interval `spacing_ms`.

@@ -21,6 +21,9 @@ pub const MAX_SERIES: usize = 20;
 /// The most samples that are kept of each series: 16 hours at a scrape interval of 15 s.
 const MAX_SAMPLES: usize = 4_000;
 
+/// The most spacings before the range of the query that are kept of each series. They matter if there are few in the range.
+const MAX_SPACINGS_BEFORE: usize = 5;
+
 /// Records the samples of a read.
 #[derive(Debug)]
 pub struct OriginRecorder {
@@ -95,7 +98,8 @@ impl OriginRecorder {
         series.total += samples.len() as u64;
         let finite = self.screen.finite(samples);
         if let SampleKind::Gauge(_) = self.origins.kind {
-            finite.iter().for_each(|&sample| keep(series, self.order, OriginSample { sample, has_rate: None }));
+            let kept = |&sample| OriginSample { sample, has_rate: None };
+            finite.iter().map(kept).for_each(|sample| keep(series, self.range.start, self.order, sample));
             return;
         }
         self.reader.take(finite, |sample, interval| {
@@ -104,27 +108,33 @@ impl OriginRecorder {
             let from = series.newest.replace(sample);
             series.resets += u64::from(counts.is_some() && from.is_some_and(|from| sample.value < from.value));
             series.gaps += u64::from(counts.is_some_and(|interval| !interval.has_rate));
-            keep(series, self.order, OriginSample { sample, has_rate: interval.map(|interval| interval.has_rate) });
+            let has_rate = interval.map(|interval| interval.has_rate);
+            keep(series, self.range.start, self.order, OriginSample { sample, has_rate });
         });
     }
 
     fn note_spacings(&mut self, samples: &[Sample]) {
         for sample in samples {
             let Some(before_ms) = self.newest_ms.replace(sample.at) else { continue };
-            let is_full = self.spacings.len() == MAX_SAMPLES;
-            match self.order {
-                Order::OldestFirst if is_full => continue,
-                Order::NewestFirst if is_full => self.spacings.pop_front(),
-                _ => None,
-            };
+            let is_before = sample.at < self.range.start;
+            let is_full = self.spacings.len() >= if is_before { MAX_SPACINGS_BEFORE } else { MAX_SAMPLES };
+            if is_full && !is_before && self.order == Order::OldestFirst {
+                continue;
+            }
+            if is_full {
+                self.spacings.pop_front();
+            }
             self.spacings.push_back(u32::try_from(sample.at - before_ms).unwrap_or(u32::MAX));
         }
     }
 }
 
-/// Keeps a sample, if it is one of the oldest, or of the newest where the newest points come first.
-fn keep(series: &mut OriginSeries, order: Order, sample: OriginSample) {
-    if series.samples.len() == MAX_SAMPLES {
+/// Keeps a sample, if it is one of the oldest of the range, or of the newest where the newest points come first. Of those before the
+/// range, it keeps the newest, whose rate the first points may take.
+fn keep(series: &mut OriginSeries, start: i64, order: Order, sample: OriginSample) {
+    if sample.sample.at < start {
+        series.before = series.samples.pop_front().map(|one| one.sample);
+    } else if series.samples.len() == MAX_SAMPLES {
         match order {
             Order::OldestFirst => {
                 series.complete.end = series.samples[MAX_SAMPLES - 1].sample.at;
@@ -232,6 +242,23 @@ mod tests {
             let series = &origins.series[1];
             assert_eq!((series.resets, series.gaps), (89, 8), "{order:?}");
             assert_eq!((series.median_spacing_ms, series.samples.len()), (Some(15_000), MAX_SAMPLES), "{order:?}");
+        }
+    }
+
+    #[test]
+    fn samples_before_the_range_leave_room_for_those_in_it() {
+        // Each minute for a week, then each 15 s.
+        let before = (0..10_000).map(|nth| nth * 60_000);
+        let start = 10_000 * 60_000;
+        let inside = (0..400).map(|nth| start + nth * 15_000);
+        let given: Vec<Sample> = before.chain(inside).map(|at| Sample { at, value: at as f64 }).collect();
+        for order in [Order::OldestFirst, Order::NewestFirst] {
+            let series = &recorded(COUNTER, TimeRange { start, end: start + 6_000_000 }, order, &given).series[1];
+            assert_eq!((series.total, series.median_spacing_ms), (10_400, Some(15_000)), "{order:?}");
+            let first = series.samples[0];
+            assert_eq!((first.sample.at, first.has_rate, series.samples.len()), (start - 60_000, Some(true), 401));
+            assert_eq!(series.before.map(|one| one.at), Some(start - 120_000));
+            assert_eq!(series.complete, TimeRange { start: i64::MIN, end: i64::MAX });
         }
     }
 

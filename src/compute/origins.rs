@@ -40,13 +40,15 @@ pub struct OriginSeries {
     pub first_ms: i64,
     /// The time of its last sample, in milliseconds since the epoch.
     pub last_ms: i64,
-    /// The median spacing of its samples in milliseconds, if there are two; of the first or last 4,000, if there are more.
+    /// The median spacing of its samples in milliseconds, if there are two: of the first or last 4,000 in the range of the query, and of
+    /// the last few before it.
     pub median_spacing_ms: Option<i64>,
-    /// How often its value dropped in the range of the query, as a counter's does when it restarts.
+    /// How often its value dropped in the range of the query, as a counter's does when it restarts; the drop since the sample before
+    /// the range counts if that sample was read.
     pub resets: u64,
-    /// How many of its intervals that end in the range of the query are too long for a rate.
+    /// How many of its intervals that were read and end in the range of the query are too long for a rate.
     pub gaps: u64,
-    /// The samples that count and are kept, oldest first.
+    /// The samples that count and are kept, oldest first; the first may be before the range of the query.
     pub(super) samples: VecDeque<OriginSample>,
     /// The sample before those that are kept, if there is one.
     pub(super) before: Option<Sample>,

@@ -79,17 +79,46 @@ fn in_parentheses(expression: &str) -> String {
     if expression.contains('#') { format!("({expression}\n)") } else { format!("({expression})") }
 }
 
+/// What a function of PromQL gives where one of its samples is NaN or infinite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NonFinite {
+    /// What PromQL computes: some functions skip NaN, and a rate becomes any number.
+    AsPromQl,
+    /// NaN or infinity, so that there is no point. Sums and means are so anyway.
+    NoValue,
+}
+
+impl NonFinite {
+    /// A value that is computed from finite samples, if all samples in the sum `sum` are finite: of such a sum, 0 times is 0.
+    fn guarded(self, value: &str, sum: &str) -> String {
+        match self {
+            NonFinite::AsPromQl => value.to_owned(),
+            NonFinite::NoValue => format!("{value} + 0 * {sum}"),
+        }
+    }
+}
+
 /// The value of a bucket of gauges, all series pooled.
 ///
 /// `length_ms` is the length of the range that covers the bucket. The query is evaluated `offset_ms` after the last millisecond of
 /// the bucket. For a percentile of several gauges, it returns a value of each gauge.
-pub fn gauges_in_bucket(of: &Selector, method: AggregationMethod, length_ms: i64, offset_ms: i64) -> String {
+pub fn gauges_in_bucket(
+    of: &Selector,
+    method: AggregationMethod,
+    length_ms: i64,
+    offset_ms: i64,
+    non_finite: NonFinite,
+) -> String {
     let range = format!("{}{}", samples(of, length_ms), offset(offset_ms));
+    let extreme = |value: String| non_finite.guarded(&value, &format!("sum(sum_over_time({range}))"));
     match method {
         AggregationMethod::Mean => format!("sum(sum_over_time({range})) / sum(count_over_time({range}))"),
-        AggregationMethod::Max => format!("max(max_over_time({range}))"),
-        AggregationMethod::Min => format!("min(min_over_time({range}))"),
-        AggregationMethod::Percentile(percent) => format!("quantile_over_time({}, {range})", quantile(percent)),
+        AggregationMethod::Max => extreme(format!("max(max_over_time({range}))")),
+        AggregationMethod::Min => extreme(format!("min(min_over_time({range}))")),
+        AggregationMethod::Percentile(percent) => {
+            let value = format!("quantile_over_time({}, {range})", quantile(percent));
+            non_finite.guarded(&value, &format!("sum_over_time({range})"))
+        }
         AggregationMethod::Sum => format!("sum(sum_over_time({range}))"),
         AggregationMethod::EventCount => format!("sum(count_over_time({range}))"),
     }
@@ -111,16 +140,29 @@ pub fn counters_in_bucket(
     rate_ms: i64,
     subquery: Subquery,
     offset_ms: i64,
+    non_finite: NonFinite,
 ) -> String {
-    let rate_of_all = |range_ms, offset_ms| format!("sum(rate({}{}))", samples(of, range_ms), offset(offset_ms));
+    let rate_of_all = |range_ms, offset_ms, factor: &str| {
+        let range = format!("{}{}", samples(of, range_ms), offset(offset_ms));
+        non_finite.guarded(&format!("sum(rate({range})){factor}"), &format!("sum(sum_over_time({range}))"))
+    };
     match method {
-        AggregationMethod::Mean => rate_of_all(window_ms, offset_ms),
-        AggregationMethod::Sum => format!("{} * {}", rate_of_all(window_ms, offset_ms), seconds(bucket_ms)),
+        AggregationMethod::Mean => rate_of_all(window_ms, offset_ms, ""),
+        AggregationMethod::Sum => rate_of_all(window_ms, offset_ms, &format!(" * {}", seconds(bucket_ms))),
         AggregationMethod::Max | AggregationMethod::Min | AggregationMethod::Percentile(_) => {
-            over_subquery(&rate_of_all(rate_ms, 0), method, subquery, offset_ms)
+            let rates = rate_of_all(rate_ms, 0, "");
+            // The functions below take NaN and infinity for values.
+            let finite = if non_finite == NonFinite::NoValue { format!("({rates} > -Inf < Inf)") } else { rates };
+            over_subquery(&finite, method, subquery, offset_ms)
         }
-        AggregationMethod::EventCount => gauges_in_bucket(of, method, subquery.length_ms, offset_ms),
+        AggregationMethod::EventCount => gauges_in_bucket(of, method, subquery.length_ms, offset_ms, non_finite),
     }
+}
+
+/// The number of series with an infinite sample in the last `length_ms` milliseconds; an empty result if there are none.
+pub fn infinite_series_count(of: &Selector, length_ms: i64) -> String {
+    let range = samples(of, length_ms);
+    format!("count(max_over_time({range}) == Inf or min_over_time({range}) == -Inf)")
 }
 
 fn over_subquery(body: &str, method: AggregationMethod, subquery: Subquery, offset_ms: i64) -> String {
@@ -183,22 +225,31 @@ mod tests {
 
     #[test]
     fn each_method_has_its_promql_for_counters() {
-        let check = |method: AggregationMethod, expected: &str| {
+        let check = |method: AggregationMethod, non_finite: NonFinite, expected: &str| {
             let of = Selector { metric: "m".into(), matchers: Vec::new() };
             let aggregation = Aggregation { method, zero_fill: false, bucket_ms: 90_500 };
             let subquery = Subquery { length_ms: 90_499, resolution_ms: 15_000 };
-            let promql = counters_in_bucket(&of, aggregation, 105_000, 60_000, subquery, 1);
+            let promql = counters_in_bucket(&of, aggregation, 105_000, 60_000, subquery, 1, non_finite);
             assert_eq!(promql, expected.replace('M', r#"{__name__="m"}"#), "{method:?}");
         };
-        check(AggregationMethod::Sum, "sum(rate(M[105s] offset 1ms)) * 90.5");
-        check(AggregationMethod::Mean, "sum(rate(M[105s] offset 1ms))");
-        check(AggregationMethod::Max, "max_over_time(sum(rate(M[60s]))[90s499ms:15s] offset 1ms)");
-        check(AggregationMethod::Min, "min_over_time(sum(rate(M[60s]))[90s499ms:15s] offset 1ms)");
+        let plain = NonFinite::AsPromQl;
+        check(AggregationMethod::Sum, plain, "sum(rate(M[105s] offset 1ms)) * 90.5");
+        check(AggregationMethod::Mean, plain, "sum(rate(M[105s] offset 1ms))");
+        check(AggregationMethod::Max, plain, "max_over_time(sum(rate(M[60s]))[90s499ms:15s] offset 1ms)");
+        check(AggregationMethod::Min, plain, "min_over_time(sum(rate(M[60s]))[90s499ms:15s] offset 1ms)");
         check(
             AggregationMethod::Percentile(98),
+            plain,
             "quantile_over_time(0.98, sum(rate(M[60s]))[90s499ms:15s] offset 1ms)",
         );
-        check(AggregationMethod::EventCount, "sum(count_over_time(M[90s499ms] offset 1ms))");
+        let (rate, sum) = ("sum(rate(M[105s] offset 1ms))", "sum(sum_over_time(M[105s] offset 1ms))");
+        check(AggregationMethod::Sum, NonFinite::NoValue, &format!("{rate} * 90.5 + 0 * {sum}"));
+        check(AggregationMethod::Mean, NonFinite::NoValue, &format!("{rate} + 0 * {sum}"));
+        let finite = "(sum(rate(M[60s])) + 0 * sum(sum_over_time(M[60s])) > -Inf < Inf)";
+        check(AggregationMethod::Max, NonFinite::NoValue, &format!("max_over_time({finite}[90s499ms:15s] offset 1ms)"));
+        for non_finite in [plain, NonFinite::NoValue] {
+            check(AggregationMethod::EventCount, non_finite, "sum(count_over_time(M[90s499ms] offset 1ms))");
+        }
     }
 
     #[test]

@@ -68,6 +68,15 @@ impl Error {
         with_query("too_many_samples", "Too many samples.", details, promql)
     }
 
+    /// Counters of VictoriaMetrics have infinite samples, so that PromQL cannot compute points from too many samples.
+    pub fn infinite_samples(series: u64, promql: &str, upstream: &Upstream) -> Error {
+        let details = format!(
+            "VictoriaMetrics at {upstream} has infinite samples in {series} series for this query, which has more samples than \
+             the mirror reads, and its rates are wrong after such a sample: choose a shorter time range, or add a condition on a label"
+        );
+        with_query("too_many_samples", "Too many samples.", details, promql)
+    }
+
     /// A query needs more calls than it may make.
     pub fn too_many_calls(needed: i64, most: u32, promql: &str, upstream: &Upstream) -> Error {
         let details = format!(

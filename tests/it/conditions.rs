@@ -46,7 +46,12 @@ fn a_set_selects_exactly_its_members() {
     let all: Vec<Value> = AWKWARD.iter().map(|text| json!({"value": text, "_type": "StringValue"})).collect();
     check(&gateway, "awkward_info", set(&all), AWKWARD);
     let mixed = json!([{"value": 2.0, "_type": "DoubleValue"}, 0.5, true, {"value": "20", "_type": "StringValue"}]);
-    check(&gateway, "sized_info", typed_condition("size", mixed, "InSetValue"), &["2", "2.0", "2.00", "0.5", "true", "20"]);
+    check(
+        &gateway,
+        "sized_info",
+        typed_condition("size", mixed, "InSetValue"),
+        &["2", "2.0", "2.00", "0.5", "true", "20"],
+    );
     let empty = Query::gauge("awkward_info").and(set(&[])).between(T0, T0 + HOUR);
     assert_error(&gateway.ask(&empty), "RemoteMirrorError", &["text"]);
 }

@@ -5,6 +5,7 @@
 //! connection and of the stream.
 
 mod access;
+mod beyond_budget;
 mod both_ways;
 mod many_counters;
 mod refused;
@@ -206,8 +207,16 @@ fn more_samples_than_the_budget_are_aggregated_by_promql() {
             "sum(sum_over_time(M[60s] offset 40s1ms)) / sum(count_over_time(M[60s] offset 40s1ms))",
         ),
         (Query::counter("stub_metric"), "EVENT_COUNT", "sum(count_over_time(M[60s] offset 40s1ms))"),
-        (Query::counter("stub_metric"), "MAX", "max_over_time(sum(rate(M[60s]))[60s:15s] offset 40s1ms)"),
-        (Query::counter("stub_metric"), "SUM", "sum(rate(M[75s] offset 40s1ms)) * 60"),
+        (
+            Query::counter("stub_metric"),
+            "MAX",
+            "max_over_time((sum(rate(M[60s])) + 0 * sum(sum_over_time(M[60s])) > -Inf < Inf)[60s:15s] offset 40s1ms)",
+        ),
+        (
+            Query::counter("stub_metric"),
+            "SUM",
+            "sum(rate(M[75s] offset 40s1ms)) * 60 + 0 * sum(sum_over_time(M[75s] offset 40s1ms))",
+        ),
     ]
     .into_iter()
     .enumerate()

@@ -87,8 +87,16 @@ impl<'a> Reader<'a> {
         taken
     }
 
-    /// Products: all that is written here binds alike.
+    /// Sums of products.
     fn expression(&mut self, depth: usize) -> Read<Expr> {
+        let mut left = self.product(depth)?;
+        while self.takes("+") {
+            left = Expr::Binary('+', Box::new(left), Box::new(self.product(depth)?));
+        }
+        Ok(left)
+    }
+
+    fn product(&mut self, depth: usize) -> Read<Expr> {
         let mut left = self.operand(depth)?;
         loop {
             let operator = match () {

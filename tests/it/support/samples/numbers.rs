@@ -73,6 +73,16 @@ pub fn numbers() -> Vec<Series> {
     // One scrape of ten is infinite, another NaN.
     let infinite = |n| [f64::from(15 * n), f64::INFINITY, f64::NAN][if n == 4 { 1 } else { usize::from(n == 7) * 2 }];
     add("infinite_total", &[("shift", "late")], every(T0 + 5 * SECOND, 15 * SECOND, 12, infinite));
+    // One a second each. One of them has a scrape of each kind that is no number; at that of NaN, it restarts.
+    add("special_total", &[("worker", "steady")], every(T0 + 5 * SECOND, 15 * SECOND, 240, |n| f64::from(15 * n)));
+    let special = |n| match n {
+        40 => f64::NEG_INFINITY,
+        100 => f64::NAN,
+        101.. if n != 160 => f64::from(15 * (n - 100)),
+        160 => f64::INFINITY,
+        _ => f64::from(15 * n),
+    };
+    add("special_total", &[("worker", "special")], every(T0 + 5 * SECOND, 15 * SECOND, 240, special));
     // Gaps of half an hour and of more than an hour, in which it counts.
     let silent = |n: i32| {
         if n < 20 {

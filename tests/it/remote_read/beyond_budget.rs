@@ -1,0 +1,92 @@
+//! Samples that are not finite, where PromQL computes the points: each point is right, or there is none.
+//!
+//! A stub makes too many samples of each remote read, and passes all other calls on to a real server.
+
+use crate::support::ask::{Gateway, Query, assert_error};
+use crate::support::engine::Engine;
+use crate::support::oracle::{GAUGE, Nan, Rules, close};
+use crate::support::process::agent;
+use crate::support::samples::{HOUR, MINUTE, T0, select};
+use crate::support::streamed::{self, frame, series, steady};
+use crate::support::stub::{After, Reply, Request, Stub};
+
+const RANGE: (i64, i64) = (T0 + 5 * MINUTE, T0 + 55 * MINUTE);
+
+/// A server with too many samples to read.
+fn too_many(engine: Engine) -> Stub {
+    let forward = move |request: &Request| {
+        let form = request.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let mut response = agent().post(engine.shared().url(&request.path)).send_form(form).expect("a response");
+        let body = response.body_mut().read_to_string().unwrap();
+        match (response.status().as_u16(), engine.is_victoria()) {
+            (200, true) => Reply::of_victoria(body),
+            (status, _) => Reply::http(status, "application/json", body),
+        }
+    };
+    let stub = Stub::start(forward);
+    let endless = After::Count(|block| {
+        let labels = [("__name__", "stub_metric"), ("pod", &*block.to_string())];
+        frame(&series(&labels, &[steady(RANGE.0, 1, 10_000, 2.5)]))
+    });
+    stub.upon_reads(move |_| Reply::raw(streamed::head("")).then(endless.clone()));
+    stub
+}
+
+#[test]
+fn a_rate_that_promql_computes_is_right_or_missing_where_samples_are_not_finite() {
+    for engine in Engine::ALL {
+        let stub = too_many(engine);
+        let gateway = Gateway::to(stub.details());
+        // Both counters count one a second, so that PromQL's extrapolation is exact.
+        for (method, expected) in [("SUM", 120.0), ("MEAN", 2.0), ("MAX", 2.0), ("MIN", 2.0), ("PERCENTILE_90", 2.0)] {
+            let query = Query::counter("special_total").between(RANGE.0, RANGE.1).aggregated(method, MINUTE);
+            let response = gateway.ask(&query);
+            if engine.is_victoria() {
+                let parts = ["Too many samples.", "infinite samples in 1 series", "shorter time range"];
+                assert_error(&response, "RemoteMirrorError", &parts);
+                continue;
+            }
+            let points = response.points();
+            let what = format!("{}: {method}", engine.name());
+            assert!((40..=50).contains(&points.len()), "{what}: {}", response.text);
+            assert!(points.iter().all(|point| close(point[0], expected, 1e-9)), "{what}: {}", response.text);
+        }
+        // Without such a sample, none is missing.
+        let steady = Query::counter("special_total").label("worker", "steady").between(RANGE.0, RANGE.1);
+        let response = gateway.ask(&steady.aggregated("SUM", MINUTE));
+        let counted = response.points().iter().filter(|point| close(point[0], 60.0, 1e-9)).count();
+        assert_eq!((counted, response.points().len()), (50, 50), "{}: {}", engine.name(), response.text);
+    }
+}
+
+#[test]
+fn a_gauge_that_promql_computes_is_right_or_missing_where_samples_are_not_finite() {
+    for engine in Engine::ALL {
+        let stub = too_many(engine);
+        for nan in [Nan::None, Nan::Zero] {
+            let gateway = Gateway::to(stub.details()).with_nan(nan);
+            for (name, method) in [
+                ("odd_level", "PERCENTILE_50"),
+                ("odd_level", "PERCENTILE_99"),
+                ("odd_levels", "MAX"),
+                ("odd_levels", "MIN"),
+                ("odd_levels", "MEAN"),
+                ("odd_levels", "SUM_NO_ZEROS"),
+            ] {
+                let query = Query::gauge(name).between(T0, T0 + HOUR).aggregated(method, MINUTE);
+                let response = gateway.ask(&query);
+                let stored: Vec<_> = select(name, &[]).into_iter().map(|one| engine.stored(one)).collect();
+                let rules = Rules { nan: if engine.is_victoria() { Nan::None } else { nan }, ..GAUGE };
+                let expected = rules.buckets(&stored.iter().collect::<Vec<_>>(), method, (T0, T0 + HOUR), MINUTE);
+                let what = format!("{}: {method} of {name}, {nan:?}", engine.name());
+                let points = response.points();
+                assert!(!points.is_empty(), "{what}: {}", response.text);
+                for point in points {
+                    let right = expected.iter().find(|right| right[1] == point[1]).map(|right| right[0]);
+                    let is_right = right.is_some_and(|right| close(right, point[0], engine.tolerance().max(1e-9)));
+                    assert!(is_right, "{what}: {point:?} instead of {right:?}");
+                }
+            }
+        }
+    }
+}
