@@ -9,9 +9,13 @@ use crate::compute::steps::Steps;
 use crate::compute::subquery::{EXPRESSION_INTERVAL_MS, RangeBounds, Subquery};
 use crate::compute::{promql, start_and_end};
 use crate::error::Error;
-use crate::model::aggregation::Aggregation;
+use crate::model::aggregation::{Aggregation, AggregationMethod};
 use crate::model::query::{MetricQuery, NanInterpretation};
+use crate::model::time::TimeRange;
 use crate::prometheus::{ResultType, Session};
+
+/// At how many instants an expression is evaluated at most to see whether it has native histograms.
+const HISTOGRAM_CHECKS: i64 = 500;
 
 /// The points of an expression, raw or in buckets.
 ///
@@ -27,35 +31,50 @@ pub(super) fn points(
 ) -> Result<Points, Error> {
     // A query can make several calls, each with its own start and end.
     let expression = start_and_end::with_times(expression, query.range);
-    let Some(aggregation) = query.aggregation else {
-        let steps = Steps::of_range(query.range, interval_ms.unwrap_or(EXPRESSION_INTERVAL_MS));
-        return evaluate(session, EvaluationPlan::new(query, steps, 0), nan, &expression, |_| Ok(None));
-    };
-    let Aggregation { method, bucket_ms, .. } = aggregation;
+    if let Some(aggregation) = query.aggregation {
+        return aggregated(session, recording, &expression, aggregation, query, nan, interval_ms);
+    }
+    let steps = Steps::of_range(query.range, interval_ms.unwrap_or(EXPRESSION_INTERVAL_MS));
+    evaluate(session, EvaluationPlan::new(query, steps, 0), nan, &expression, |_| Ok(None))
+}
+
+fn aggregated(
+    session: &mut Session<'_>,
+    recording: &mut Recording,
+    expression: &str,
+    Aggregation { method, bucket_ms, .. }: Aggregation,
+    query: &MetricQuery,
+    nan: NanInterpretation,
+    interval_ms: Option<i64>,
+) -> Result<Points, Error> {
     let plan = EvaluationPlan::new(query, Steps::of_buckets(query.range, bucket_ms), 0);
+    // No bucket fits into the range.
+    if plan.call_count() == 0 {
+        return Ok(Points::new(query.limit, query.order));
+    }
     let in_buckets = |bounds: RangeBounds, expression: &str| {
         promql::in_bucket(expression, nan, method, Subquery::of(bucket_ms, interval_ms, bounds))
     };
     let depends_on_bounds = Subquery::depends_on_bounds(bucket_ms, interval_ms, query.range.start);
     // Before the first call, so that an expensive query fails at once.
-    plan.must_fit(session, u32::from(depends_on_bounds), &expression)?;
+    plan.must_fit(session, u32::from(depends_on_bounds), expression)?;
     let bounds = if depends_on_bounds {
-        range_bounds::find(session, &in_buckets(RangeBounds::LeftOpen, &expression))?
+        range_bounds::find(session, &in_buckets(RangeBounds::LeftOpen, expression))?
     } else {
         RangeBounds::LeftOpen
     };
     // PromQL drops the names of metrics, so results that differ only in their names would become one, unless it refuses that.
-    let with_name = promql::with_kept_name(&expression);
+    let with_name = promql::with_kept_name(expression);
     let may_become_one = nan == NanInterpretation::Zero || plan.call_count() > 1;
-    let promql = in_buckets(bounds, if may_become_one { &with_name } else { &expression });
+    let promql = in_buckets(bounds, if may_become_one { &with_name } else { expression });
     // PromQL has left out each NaN or counted it as 0, so NaN is not the value of a bucket.
     let left_out = NanInterpretation::None;
     let points = evaluate(session, plan, left_out, &promql, |session| {
-        Ok(match session.instant(&expression, Some(query.range.end)) {
+        Ok(match session.instant(expression, Some(query.range.end)) {
             // Some engines refuse a subquery of a scalar.
             Ok((ResultType::Scalar, _)) => {
                 recording.is_scalar = true;
-                Some(in_buckets(bounds, &promql::as_vector(&expression)))
+                Some(in_buckets(bounds, &promql::as_vector(expression)))
             }
             // The results may differ only in their names.
             Ok(_) if !may_become_one => Some(in_buckets(bounds, &with_name)),
@@ -64,14 +83,27 @@ pub(super) fn points(
             _ => None,
         })
     })?;
-    // A comparison silently leaves out native histograms.
-    if !points.has_series {
-        let newest = promql::newest_in_bucket(&expression, Subquery::of(bucket_ms, interval_ms, bounds));
-        // This is an extra query: if it fails, the original one still succeeds.
-        let result = evaluate(session, plan, left_out, &newest, |_| Ok(None));
-        if let Err(native_histogram @ Error::UnsupportedFieldType { .. }) = result {
-            return Err(native_histogram);
-        }
+    let is_prometheus_2 = |session: &mut Session<'_>| match depends_on_bounds {
+        true => bounds == RangeBounds::Closed,
+        false => range_bounds::find(session, expression).is_ok_and(|bounds| bounds == RangeBounds::Closed),
+    };
+    let may_be_zero = points.have_zero() || method == AggregationMethod::EventCount;
+    let is_histogram = session.aside(|session| {
+        // In comparisons, newer engines silently leave out native histograms, and Prometheus 2 takes them for 0.
+        let may_hide_any = !points.has_series || may_be_zero && is_prometheus_2(session);
+        may_hide_any && !session.is_victoria_metrics() && has_native_histograms(session, expression, query.range)
+    });
+    if is_histogram {
+        return Err(Error::native_histogram());
     }
     Ok(points)
+}
+
+/// Whether an expression has native histograms in a range, as far as some evaluations tell. This is an extra query: if it fails, or
+/// the engine has no native histograms and refuses it, the original one still succeeds.
+fn has_native_histograms(session: &mut Session<'_>, expression: &str, range: TimeRange) -> bool {
+    let length_ms = range.length() + 1;
+    let resolution_ms = (length_ms / HISTOGRAM_CHECKS).max(EXPRESSION_INTERVAL_MS);
+    let promql = promql::native_histogram_count(expression, Subquery { length_ms, resolution_ms });
+    session.instant(&promql, Some(range.end)).is_ok_and(|(_, found)| found.total > 0)
 }

@@ -52,6 +52,11 @@ impl Points {
         ControlFlow::Continue(())
     }
 
+    /// Whether a point is 0.
+    pub fn have_zero(&self) -> bool {
+        self.list.iter().any(|point| point.value == 0.0)
+    }
+
     /// Adds points, given oldest first, whose values are finite.
     pub fn add_samples(&mut self, mut samples: Vec<Sample>) {
         if self.order == Order::NewestFirst {

@@ -36,9 +36,10 @@ pub fn in_bucket(expression: &str, nan: NanInterpretation, method: AggregationMe
     over_subquery(&format!("({})", those_that_count(expression, nan)), method, subquery, 0)
 }
 
-/// The newest value of an expression in a bucket. Unlike the values that count, it may be a native histogram.
-pub fn newest_in_bucket(expression: &str, subquery: Subquery) -> String {
-    format!("last_over_time({})", subquery_of(&in_parentheses(expression), subquery))
+/// At how many evaluations of a subquery an expression has native histograms; an empty result if at none.
+pub fn native_histogram_count(expression: &str, subquery: Subquery) -> String {
+    let histograms = format!("count(histogram_count{})", in_parentheses(expression));
+    format!("count_over_time({})", subquery_of(&histograms, subquery))
 }
 
 /// The values of an expression that count: the finite ones and, if it is configured so, 0 instead of NaN.
@@ -271,7 +272,8 @@ mod tests {
             let subquery = Subquery { length_ms: 60_000, resolution_ms: 15_000 };
             let found = in_bucket(text, NanInterpretation::None, AggregationMethod::Max, subquery);
             assert_eq!(found, format!("max_over_time(({expected} > -Inf < Inf)[60s:15s])"));
-            assert_eq!(newest_in_bucket(text, subquery), format!("last_over_time({expected}[60s:15s])"));
+            let histograms = format!("count_over_time(count(histogram_count{expected})[60s:15s])");
+            assert_eq!(native_histogram_count(text, subquery), histograms);
         };
         check("up", "(up)");
         check("up # all", "(up # all\n)");

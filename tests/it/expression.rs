@@ -4,6 +4,7 @@ use crate::support::ask::{Gateway, METHODS, Query, assert_cut, assert_error, ass
 use crate::support::engine::Engine;
 use crate::support::oracle::{self, GAUGE, Nan, Rules};
 use crate::support::prometheus;
+use crate::support::remote_write::{remote_write, remote_write_histograms};
 use crate::support::samples::{DAY, HOUR, MINUTE, SECOND, Sample, T0, one, select, series};
 
 /// Rounding error of a sum in another order.
@@ -267,6 +268,53 @@ fn in_buckets_only_the_finite_values_of_an_expression_count() {
                         assert_points(&gateway.ask(&query), &expected, ROUNDING, &what);
                     }
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_native_histogram_is_an_unsupported_field_type_and_no_zero() {
+    let samples =
+        |from: i32| (from..120).map(|nth| Sample { time: T0 + i64::from(nth) * 15 * SECOND, value: 4.0 }).collect();
+    let floats =
+        series("either", &[], (0..60).map(|nth| Sample { time: T0 + nth * 15 * SECOND, value: 7.0 }).collect());
+    for engine in [Engine::Prometheus2, Engine::Prometheus3] {
+        let server = prometheus::Prometheus::start_engine(
+            engine,
+            "",
+            prometheus::Samples::None,
+            &["--enable-feature=native-histograms"],
+        );
+        let url = server.url("/api/v1/write");
+        remote_write_histograms(&url, &series("native", &[("job", "a")], samples(0)));
+        remote_write(&url, &floats);
+        remote_write_histograms(&url, &series("either", &[], samples(60)));
+        for nan in [Nan::None, Nan::Zero] {
+            let gateway = Gateway::to(server.details()).with_nan(nan);
+            let ask = |promql: &str, method: &str| {
+                gateway.ask(&Query::expression(promql).between(T0, T0 + 30 * MINUTE).aggregated(method, MINUTE))
+            };
+            for method in METHODS {
+                for promql in ["native", "sum(native)", "rate(native[1m])", "native + native"] {
+                    assert_error(&ask(promql, method), "UnsupportedFieldTypeError", &["histogram"]);
+                }
+            }
+            // No zero of a histogram is among the points.
+            let response = ask("either", "MAX");
+            if engine == Engine::Prometheus2 {
+                assert_error(&response, "UnsupportedFieldTypeError", &["histogram"]);
+            } else {
+                assert!(response.points().iter().all(|point| point[0] == 7.0), "{}", response.text);
+            }
+            // Numbers of histograms, and zeros.
+            for (promql, value) in [("histogram_count(native)", 4.0), ("sum(either) * 0", 0.0), ("0", 0.0)] {
+                let points = 14;
+                let response =
+                    gateway.ask(&Query::expression(promql).between(T0, T0 + points * MINUTE).aggregated("MAX", MINUTE));
+                let what = format!("{}: {promql}: {}", engine.name(), response.text);
+                assert_eq!(response.points().len() as i64, points, "{what}");
+                assert!(response.points().iter().all(|point| point[0] == value), "{what}");
             }
         }
     }

@@ -198,6 +198,14 @@ impl Session<'_> {
         self.last_query.as_deref()
     }
 
+    /// Makes calls that check the result of the last query. The log goes on to name that query.
+    pub fn aside<T>(&mut self, calls: impl FnOnce(&mut Self) -> T) -> T {
+        let checked = self.last_query.clone();
+        let result = calls(self);
+        self.last_query = checked;
+        result
+    }
+
     /// Whether a response said that data is missing in it and was accepted anyway.
     pub fn has_missing_data(&self) -> bool {
         self.has_missing_data
