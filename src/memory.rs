@@ -1,7 +1,7 @@
 //! The memory that all requests share: samples and points while a response is computed, and responses while they are written.
 //!
-//! Small needs are free. A query that needs more, when there is no memory, waits for it until its timeout. Queries never deadlock:
-//! after each grant, at least one query can still grow to the most that a query may hold, and finish.
+//! Small needs are free, short responses included. A query that needs more, when there is no memory, waits for it until its timeout.
+//! Queries never deadlock: after each grant, at least one query can still grow to the most that a query may hold, and finish.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -54,8 +54,8 @@ struct Writing {
 /// Why a query does not get the memory that it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoMemory {
-    /// Other requests held it until the query's timeout.
-    InTime {
+    /// Other requests hold it: until the query's timeout, or when a long response is to be written.
+    TakenByOthers {
         /// The memory of all requests, in bytes.
         capacity: usize,
     },
@@ -69,7 +69,7 @@ pub enum NoMemory {
 impl fmt::Display for NoMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NoMemory::InTime { .. } => f.write_str("no memory in time"),
+            NoMemory::TakenByOthers { .. } => f.write_str("no memory in time"),
             NoMemory::TooMuch { .. } => f.write_str("more memory than one query may hold"),
         }
     }
@@ -155,8 +155,8 @@ impl Memory {
         let held = inner.number().take().and_then(|number| state.queries.remove(&number)).unwrap_or_default();
         state.used -= held;
         budget.released.notify_all();
-        if bytes > held && state.used + bytes > budget.capacity {
-            return Err(NoMemory::InTime { capacity: budget.capacity });
+        if bytes > held.max(FREE_BYTES) && state.used + bytes > budget.capacity {
+            return Err(NoMemory::TakenByOthers { capacity: budget.capacity });
         }
         let number = state.number();
         let is_cut = Arc::new(AtomicBool::new(false));
@@ -181,7 +181,7 @@ impl MemoryGrant {
         while !state.may_hold(number, bytes, budget) {
             let left = self.deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(NoMemory::InTime { capacity: budget.capacity });
+                return Err(NoMemory::TakenByOthers { capacity: budget.capacity });
             }
             state = budget.released.wait_timeout(state, left.min(LOOK_INTERVAL)).0;
             state.cut_slow();
@@ -356,7 +356,7 @@ mod tests {
         let (one, other) = (budget.query(late()), budget.query(late()));
         one.hold(4 * MIB).unwrap();
         other.hold(4 * MIB).unwrap();
-        assert_eq!(budget.query(soon()).hold(2 * MIB), Err(NoMemory::InTime { capacity: 8 * MIB }));
+        assert_eq!(budget.query(soon()).hold(2 * MIB), Err(NoMemory::TakenByOthers { capacity: 8 * MIB }));
         thread::scope(|scope| {
             let waiting = scope.spawn(|| budget.query(late()).hold(2 * MIB));
             thread::sleep(Duration::from_millis(20));
@@ -412,8 +412,13 @@ mod tests {
         let (one, other) = (budget.query(late()), budget.query(late()));
         one.hold(4 * MIB).unwrap();
         other.hold(4 * MIB).unwrap();
-        let refused = budget.query(late()).into_response(MIB).unwrap_err();
-        assert_eq!(refused, NoMemory::InTime { capacity: 8 * MIB });
+        let refused = budget.query(late()).into_response(MIB + 1).unwrap_err();
+        assert_eq!(refused, NoMemory::TakenByOthers { capacity: 8 * MIB });
+        assert_eq!(budget.used(), 8 * MIB);
+        // A short one always has, such as the response to a connection test.
+        let short = budget.query(late()).into_response(MIB).unwrap();
+        assert_eq!(budget.used(), 9 * MIB);
+        drop(short);
         assert_eq!(budget.used(), 8 * MIB);
     }
 }

@@ -1,4 +1,4 @@
-//! The settings: reads flags and variables, and checks them by the rules of the table.
+//! The settings: reads flags and variables, and checks them. `given` has their bounds, and `table` the words for them.
 //!
 //! Only this folder reads the environment. All settings are checked before the mirror listens.
 

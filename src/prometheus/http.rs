@@ -1,6 +1,6 @@
 //! HTTP to an upstream: name look-ups, connections, the tunnel through a proxy, and the meaning of their failures.
 //!
-//! Knows nothing of the Prometheus API. ureq appears only here and in `access`.
+//! Knows nothing of the Prometheus API. Other parts use only ureq's types of headers and URLs (`ureq::http`), and `access` its TLS.
 
 mod authorize;
 mod call;

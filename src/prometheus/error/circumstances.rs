@@ -133,7 +133,7 @@ mod tests {
             (ErrorKind::Stalled(9), true),
             (ErrorKind::TimeSpent(9), true),
             (ErrorKind::TooLarge(9), true),
-            (ErrorKind::NoMemory(NoMemory::InTime { capacity: 9 }), true),
+            (ErrorKind::NoMemory(NoMemory::TakenByOthers { capacity: 9 }), true),
             (ErrorKind::NoMemory(NoMemory::TooMuch { most: 9 }), true),
             (failed(ApiCause::Timeout), true),
             (failed(ApiCause::Canceled), false),

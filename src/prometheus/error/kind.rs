@@ -11,7 +11,8 @@ use super::silence::{Silence, WaitedFor};
 use super::status_failure::StatusFailure;
 use super::vocabulary::Vocabulary;
 
-/// What went wrong with a call. No variant contains anything of a body that is not Prometheus's own.
+/// What went wrong with a call. Words of a peer are only in the variants that `with_words` changes, and in `Credentials`, where they
+/// are without secrets already.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ErrorKind {
     /// Not queried: this mirror may not query it.

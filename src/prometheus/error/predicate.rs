@@ -150,7 +150,7 @@ fn timeout(words: Vocabulary<'_>, circumstances: &Circumstances, waited_ms: u128
 fn no_memory(circumstances: &Circumstances, none: NoMemory) -> String {
     const MIB: usize = 1 << 20;
     let (than, later) = match none {
-        NoMemory::InTime { capacity } => {
+        NoMemory::TakenByOthers { capacity } => {
             let mib = capacity / MIB;
             let than = format!(
                 "this mirror had free memory for: other queries held the {mib} MiB of --memory-budget-mib until the timeout"

@@ -22,7 +22,7 @@ pub struct StatusFailure {
     pub challenges: Vec<String>,
     /// When to try again, if that may help and the response says so.
     pub retry_after: Option<RetryAfter>,
-    /// Prometheus's own words about it, shortened.
+    /// What the upstream, or a gateway in front of it, says about it, shortened.
     pub words: Option<String>,
     /// Whether the upstream, and thus its credentials, is defined in the upstreams file.
     pub is_named: bool,

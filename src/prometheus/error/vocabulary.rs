@@ -541,7 +541,7 @@ mod tests {
             ErrorKind::UnsendableCredentials("x-header".to_owned()),
             ErrorKind::ReplicaDown,
             ErrorKind::TooLongForGet,
-            ErrorKind::NoMemory(NoMemory::InTime { capacity: 9 << 20 }),
+            ErrorKind::NoMemory(NoMemory::TakenByOthers { capacity: 9 << 20 }),
             ErrorKind::NoMemory(NoMemory::TooMuch { most: 9 << 20 }),
             ErrorKind::ProxyStatus(418),
             ErrorKind::Encoded("gzip".to_owned()),

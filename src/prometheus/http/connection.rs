@@ -41,9 +41,9 @@ const MAX_REPEATED_BYTES: usize = 1 << 20;
 /// The most connections that are opened beside a silent one.
 const MAX_RIVALS: usize = 4;
 
-/// How long each of several connections is waited for in turn: the first time, and at most.
-const MIN_TURN: Duration = Duration::from_millis(2);
-const MAX_TURN: Duration = Duration::from_millis(20);
+/// How long each of several connections is waited for before the next one: the first time, and at most.
+const MIN_SLICE: Duration = Duration::from_millis(2);
+const MAX_SLICE: Duration = Duration::from_millis(20);
 
 /// How often a wait checks whether the server is known to be down.
 const ABANDON_INTERVAL: Duration = Duration::from_millis(250);
@@ -54,7 +54,7 @@ impl UreqConnector for Keep {
     fn connect(&self, details: &ConnectionDetails<'_>, _: Option<()>) -> Result<Option<Connection>, Error> {
         let kept = self.upstream(details.uri);
         let open = kept.open(deadline_of(details.timeout)).map_err(ConnectError)?;
-        Ok(Some(Connection { kept, open, request: UnansweredCall::default() }))
+        Ok(Some(Connection { kept, open, call: UnansweredCall::default() }))
     }
 }
 
@@ -63,7 +63,7 @@ impl UreqConnector for Keep {
 pub(super) struct Connection {
     kept: Arc<Kept>,
     open: OpenConnection,
-    request: UnansweredCall,
+    call: UnansweredCall,
 }
 
 impl Transport for Connection {
@@ -72,18 +72,18 @@ impl Transport for Connection {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        if !self.request.is_unanswered {
-            self.request.begin();
+        if !self.call.is_unanswered {
+            self.call.begin();
         }
-        self.request.bytes.extend_from_slice(&self.open.transport.buffers().output()[..amount]);
-        if self.request.bytes.len() - self.request.sent > GATHERED_BYTES {
+        self.call.bytes.extend_from_slice(&self.open.transport.buffers().output()[..amount]);
+        if self.call.bytes.len() - self.call.sent > GATHERED_BYTES {
             self.send(timeout);
         }
         Ok(())
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        if !self.request.is_unanswered {
+        if !self.call.is_unanswered {
             return self.await_response(deadline_of(timeout)).map_err(in_response);
         }
         self.send(timeout);
@@ -96,13 +96,13 @@ impl Transport for Connection {
         if !self.is_tls() && speaks_tls(self.open.transport.buffers().input()) {
             return Err(ConnectError(ErrorKind::Unconnected(ConnectFailure::OnlyTls)).into());
         }
-        self.request.end();
+        self.call.end();
         self.open.note_response(&self.kept.connector);
         Ok(has_input)
     }
 
     fn is_open(&mut self) -> bool {
-        !self.request.is_unanswered
+        !self.call.is_unanswered
             && self.open.since.elapsed() < self.kept.lifetime
             && self.open.generation == self.kept.generation.load(Ordering::Relaxed)
             && self.open.transport.is_open()
@@ -116,7 +116,7 @@ impl Transport for Connection {
 impl Connection {
     /// Sends the gathered bytes. A failure is reported when the response is awaited, because the response may have arrived anyway.
     fn send(&mut self, timeout: NextTimeout) {
-        let UnansweredCall { bytes, sent, is_whole, broken, .. } = &mut self.request;
+        let UnansweredCall { bytes, sent, is_whole, broken, .. } = &mut self.call;
         if broken.is_none() {
             *broken = transmit(&mut *self.open.transport, &bytes[*sent..], timeout).err();
         }
@@ -147,9 +147,9 @@ impl Connection {
     /// Waits for the first bytes of a response. Uses another connection if this one has had responses before and is now dead or
     /// silent, or if it stays silent and the upstream has other addresses.
     fn first_input(&mut self, deadline: Instant) -> Result<bool, Error> {
-        let broken = self.request.broken.take();
-        let may_be_dead = self.open.has_answered && self.request.is_whole;
-        let may_be_mute = self.request.is_whole && self.open.peer.is_some_and(Peer::has_others);
+        let broken = self.call.broken.take();
+        let may_be_dead = self.open.has_answered && self.call.is_whole;
+        let may_be_mute = self.call.is_whole && self.open.peer.is_some_and(Peer::has_others);
         if !may_be_dead && !may_be_mute {
             return self.await_unless_broken(broken, deadline);
         }
@@ -179,14 +179,14 @@ impl Connection {
     fn replace_dead(&mut self, waited: Result<bool, Error>, deadline: Instant) -> Result<bool, Error> {
         if !self.open.has_answered {
             match self.open.peer {
-                Some(peer) if self.request.replaced < peer.chances() => self.kept.connector.note_mute(peer),
+                Some(peer) if self.call.replaced < peer.chances() => self.kept.connector.note_mute(peer),
                 _ => return waited,
             }
         }
-        self.request.replaced += 1;
+        self.call.replaced += 1;
         self.open = self.kept.open(deadline).map_err(ConnectError)?;
         // The new one may be dead as well, and the upstream may have more addresses.
-        self.request.broken = transmit(&mut *self.open.transport, &self.request.bytes, until(deadline)).err();
+        self.call.broken = transmit(&mut *self.open.transport, &self.call.bytes, until(deadline)).err();
         self.first_input(deadline)
     }
 
@@ -222,16 +222,16 @@ impl Connection {
     }
 
     fn race_against(&mut self, rivals: &mut Rivals, deadline: Instant) -> Result<bool, Error> {
-        let mut turn = MIN_TURN;
+        let mut slice = MIN_SLICE;
         let mut failure = None;
         loop {
             let now = Instant::now();
             if rivals.next_at.is_some_and(|at| at <= now) {
                 rivals.begin(&self.kept, self.open.has_answered, deadline);
             }
-            let turn_end = deadline.min(now + turn);
-            match self.await_response(turn_end) {
-                _ if failure.is_some() => thread::sleep(turn_end.saturating_duration_since(Instant::now())),
+            let slice_end = deadline.min(now + slice);
+            match self.await_response(slice_end) {
+                _ if failure.is_some() => thread::sleep(slice_end.saturating_duration_since(Instant::now())),
                 Ok(true) => {
                     self.kept.lost_races.fetch_add(1, Ordering::Relaxed);
                     return Ok(true);
@@ -240,8 +240,8 @@ impl Connection {
                 waited if is_dead(&waited) => failure = Some(waited),
                 waited => return waited,
             }
-            rivals.send_on_opened(&self.kept, &self.request.bytes, deadline);
-            if let Some(winner) = rivals.answering(&self.kept, deadline.min(Instant::now() + turn)) {
+            rivals.send_on_opened(&self.kept, &self.call.bytes, deadline);
+            if let Some(winner) = rivals.answering(&self.kept, deadline.min(Instant::now() + slice)) {
                 if let Some(peer) = winner.peer {
                     self.kept.connector.note_response(peer);
                 }
@@ -256,7 +256,7 @@ impl Connection {
                 Some(_) if now >= deadline => return Err(Error::Timeout(Timeout::Global)),
                 _ => {}
             }
-            turn = (turn * 2).min(MAX_TURN);
+            slice = (slice * 2).min(MAX_SLICE);
         }
     }
 
@@ -311,7 +311,7 @@ mod tests {
         let shared = SharedTransport::new(1, Duration::from_secs(60), Authorities::default(), None);
         let kept = shared.to_given_upstreams(Allowlist::everything()).kept.upstream(&uri);
         let open = kept.open(Instant::now() + Duration::from_secs(5)).unwrap();
-        let mut connection = Connection { kept, open, request: UnansweredCall::default() };
+        let mut connection = Connection { kept, open, call: UnansweredCall::default() };
         connection.buffers().output()[..SECRET.len()].copy_from_slice(SECRET);
         connection.transmit_output(SECRET.len(), NextTimeout::default()).unwrap();
         let shown = format!("{connection:?}");

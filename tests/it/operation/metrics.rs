@@ -79,7 +79,7 @@ fn the_page_is_prometheus_text_without_fault() {
 fn every_metric_is_there_under_its_name_and_type() {
     let mirror = used_mirror();
     let page = Page::of(&mirror);
-    for (name, kind) in [
+    let all = [
         (REQUESTS, "counter"),
         ("prometheusmirror_request_duration_seconds", "histogram"),
         (UPSTREAM_REQUESTS, "counter"),
@@ -88,7 +88,11 @@ fn every_metric_is_there_under_its_name_and_type() {
         ("prometheusmirror_busy_workers", "gauge"),
         ("prometheusmirror_queue_capacity", "gauge"),
         ("prometheusmirror_queue_length", "gauge"),
+        ("prometheusmirror_requests_in_flight", "gauge"),
+        ("prometheusmirror_memory_held_bytes", "gauge"),
         (REJECTED, "counter"),
+        ("prometheusmirror_errors_total", "counter"),
+        ("prometheusmirror_file_reloads_total", "counter"),
         (SAMPLE_READS, "counter"),
         (PARTIAL_RESPONSES, "counter"),
         ("prometheusmirror_points_sent_total", "counter"),
@@ -102,7 +106,11 @@ fn every_metric_is_there_under_its_name_and_type() {
         ("process_resident_memory_bytes", "gauge"),
         ("process_open_fds", "gauge"),
         ("process_max_fds", "gauge"),
-    ] {
+    ];
+    let listed: BTreeSet<&str> = all.iter().map(|(name, _)| *name).collect();
+    let lines = page.response.text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    assert_eq!(lines.collect::<BTreeSet<_>>(), listed);
+    for (name, kind) in all {
         assert_eq!(page.type_of(name), Some(kind), "{name} in\n{}", page.response.text);
         let sample = if kind == "histogram" { format!("{name}_count") } else { name.to_owned() };
         assert!(page.samples.iter().any(|found| found.name == sample), "no {sample} in\n{}", page.response.text);

@@ -71,7 +71,7 @@ fn the_notes_say_how_to_reach_the_explorer() {
 fn the_notes_warn_where_something_is_open() {
     let upstream = "connect to any host";
     let policy = "No NetworkPolicy";
-    let key = "reads the key in the reply";
+    let key = "reads the key in the response";
     check(Install::promised(), &["Warnings:", upstream, policy, key], &["Ingress", "gateway", "outside"]);
     let named = "allowUpstream={prometheus.monitoring.svc}";
     check(Install::promised().set(named), &[policy, key], &[upstream]);

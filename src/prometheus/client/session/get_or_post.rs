@@ -16,8 +16,8 @@ pub(super) const MAX_URL_BYTES: usize = 16_000;
 
 impl Session<'_> {
     /// Sends a call, by GET if the upstream refuses POST, as some read-only proxies do. Returns when the response begins.
-    pub(super) fn send(&self, request: &ApiCall<'_>) -> Result<UpstreamResponse, ErrorKind> {
-        let ApiCall { path, params, deadline, .. } = request;
+    pub(super) fn send(&self, api_call: &ApiCall<'_>) -> Result<UpstreamResponse, ErrorKind> {
+        let ApiCall { path, params, deadline, .. } = api_call;
         let params = &url_encoded(params);
         let send = |content| {
             let (target, deadline) = (self.upstream.target(), *deadline);
@@ -35,7 +35,7 @@ impl Session<'_> {
                 max_bytes: MAX_JSON_BYTES,
             })
         };
-        if !request.by_post || self.upstream.options().is_some_and(|options| options.get_only) {
+        if !api_call.by_post || self.upstream.options().is_some_and(|options| options.get_only) {
             return send(CallContent::Query(params));
         }
         let get_only = &self.client.get_only;

@@ -44,8 +44,8 @@ impl Session<'_> {
         {
             return self.label_values_of_series(label, selector, params);
         }
-        let request = self.names_call("label_values", &path, selector, params.clone());
-        self.list(request).or_else(|error| match selector {
+        let api_call = self.names_call("label_values", &path, selector, params.clone());
+        self.list(api_call).or_else(|error| match selector {
             Some(selector) if error.kind.is_too_long() => self.label_values_of_series(label, selector, params),
             _ => Err(error),
         })
@@ -55,8 +55,8 @@ impl Session<'_> {
     /// selector fits into. In the path of a list of values, some engines read a label that looks escaped as another one.
     fn label_values_of_series(&mut self, label: &str, selector: &str, mut params: Params) -> Result<Texts, Error> {
         params.extend(self.partial_params());
-        let request = ApiCall { by_post: true, ..self.names_call("series", "/api/v1/series", Some(selector), params) };
-        let values = self.call(request, |json| lists::values_in_objects(json, label, MAX_NAMES))?.unwrap_or_default();
+        let api_call = ApiCall { by_post: true, ..self.names_call("series", "/api/v1/series", Some(selector), params) };
+        let values = self.call(api_call, |json| lists::values_in_objects(json, label, MAX_NAMES))?.unwrap_or_default();
         if values.len() > MAX_NAMES {
             return Err(self.error(Some(selector), CallKind::Names, ErrorKind::TooManyNames(MAX_NAMES)));
         }
@@ -67,17 +67,17 @@ impl Session<'_> {
     /// time at most.
     pub fn metric_names(&mut self, start_ms: i64, end_ms: i64) -> Result<Texts, Error> {
         let params = narrowing(None, Some(start_ms), end_ms);
-        let request = self.names_call("label_values", "/api/v1/label/__name__/values", None, params);
-        self.list(ApiCall { deadline: self.deadline.halved(), ..request })
+        let api_call = self.names_call("label_values", "/api/v1/label/__name__/values", None, params);
+        self.list(ApiCall { deadline: self.deadline.halved(), ..api_call })
     }
 
     /// The declared types of all metrics, or of one family. Many servers do not have them and they are only a hint, so the call may
     /// use half of the remaining time at most.
     pub fn metadata(&mut self, family: Option<&str>) -> Result<Metadata, Error> {
         let params = family.map(|family| ("metric", family.to_owned())).into_iter().collect();
-        let request = self.names_call("metadata", "/api/v1/metadata", None, params);
-        let request = ApiCall { deadline: self.deadline.halved(), ..request };
-        Ok(self.call(request, Metadata::decode)?.unwrap_or_default())
+        let api_call = self.names_call("metadata", "/api/v1/metadata", None, params);
+        let api_call = ApiCall { deadline: self.deadline.halved(), ..api_call };
+        Ok(self.call(api_call, Metadata::decode)?.unwrap_or_default())
     }
 
     /// A call for names, by GET and within the deadline of the request.
@@ -92,10 +92,10 @@ impl Session<'_> {
         ApiCall { endpoint, path, params, query, call_kind, by_post: false, deadline }
     }
 
-    fn list(&mut self, mut request: ApiCall<'_>) -> Result<Texts, Error> {
-        request.params.extend(self.partial_params());
-        let selector = request.query;
-        let names = self.call(request, BoundedTexts::<MAX_NAMES>::decode)?.unwrap_or_default();
+    fn list(&mut self, mut api_call: ApiCall<'_>) -> Result<Texts, Error> {
+        api_call.params.extend(self.partial_params());
+        let selector = api_call.query;
+        let names = self.call(api_call, BoundedTexts::<MAX_NAMES>::decode)?.unwrap_or_default();
         if names.total > names.kept.len() {
             return Err(self.error(selector, CallKind::Names, ErrorKind::TooManyNames(MAX_NAMES)));
         }

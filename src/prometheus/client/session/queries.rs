@@ -42,8 +42,8 @@ impl Session<'_> {
         let params = self.evaluation_params(promql, params);
         let path = &format!("/api/v1/{endpoint}");
         let (query, deadline) = (Some(promql), self.deadline);
-        let request = ApiCall { endpoint, path, params, query, call_kind, by_post: true, deadline };
-        match self.call(request, QueryResult::decode)? {
+        let api_call = ApiCall { endpoint, path, params, query, call_kind, by_post: true, deadline };
+        match self.call(api_call, QueryResult::decode)? {
             Some(result) if expected.contains(&result.kind) => {
                 let samples = result.found.series.iter().map(|one| one.samples.len() as u64).sum();
                 self.note_found(result.found.total as u64, samples);

@@ -63,7 +63,7 @@ impl Session<'_> {
     ) -> Result<SamplesRead<S>, Error> {
         let SampleQuery { promql, range, .. } = *query;
         let params = self.evaluation_params(promql, vec![("time", seconds(range.end))]);
-        let request = ApiCall {
+        let api_call = ApiCall {
             endpoint: "query",
             path: "/api/v1/query",
             params,
@@ -73,14 +73,13 @@ impl Session<'_> {
             deadline: self.deadline,
         };
         let context = self.upstream.context();
-        let taken = self.call_with(request, |response| {
+        let taken = self.call_with(api_call, |response| {
             // VictoriaMetrics does not store NaN, and shows the end of a series as NaN.
             let are_nan_stale = response.is_victoria_metrics();
             interpret(response, context, |json| envelope::take_samples(json, range, are_nan_stale, &mut sink))
         });
         let source = SampleSource::RangeSelector;
-        self.client.metrics.count_sample_read(source);
-        match taken {
+        let read = match taken {
             Ok(Some(None)) => Err(self.wrong_type(promql)),
             Ok(Some(Some(has_native_histograms))) if has_native_histograms => {
                 Err(self.error(Some(promql), CallKind::Evaluation, ErrorKind::NativeHistogram))
@@ -91,7 +90,11 @@ impl Session<'_> {
                 Ok(SamplesRead { sink, source, too_large: Some(error) })
             }
             Err(error) => Err(error),
+        };
+        if read.is_ok() {
+            self.client.metrics.count_sample_read(source);
         }
+        read
     }
 
     /// Counts a query whose points PromQL computes, because there are too many samples or buckets.

@@ -83,9 +83,9 @@ impl Rivals {
     }
 
     /// The first one with a response. Drops those that are closed.
-    pub(super) fn answering(&mut self, kept: &Kept, turn_end: Instant) -> Option<OpenConnection> {
+    pub(super) fn answering(&mut self, kept: &Kept, slice_end: Instant) -> Option<OpenConnection> {
         for nth in (0..self.waiting.len()).rev() {
-            let waited = self.waiting[nth].transport.await_input(until(turn_end));
+            let waited = self.waiting[nth].transport.await_input(until(slice_end));
             match waited {
                 Ok(true) => return Some(self.waiting.swap_remove(nth)),
                 Err(Error::Timeout(_)) => {}

@@ -14,11 +14,11 @@ use crate::prometheus::error::LookupFailure;
 /// The part of the time after which the next name server is queried as well.
 const NEXT_SERVER_PART: u32 = 4;
 
-/// How long one of several name servers is waited for in turn; and how long a single one is waited for before the next check
+/// How long one of several name servers is waited for before the next one; and how long a single one is waited for before the next check
 /// whether the response is still needed.
-const MIN_TURN: Duration = Duration::from_micros(100);
-const TURN: Duration = Duration::from_millis(2);
-const LONG_TURN: Duration = Duration::from_millis(20);
+const MIN_SLICE: Duration = Duration::from_micros(100);
+const SLICE: Duration = Duration::from_millis(2);
+const LONG_SLICE: Duration = Duration::from_millis(20);
 
 /// The resolution of one name.
 pub(super) struct Resolution {
@@ -89,9 +89,9 @@ impl Resolution {
             let queried = self.servers.iter().filter(|server| server.socket.is_some()).count();
             let end =
                 if self.servers.iter().any(|server| server.queried_at.is_none()) { next_at.min(until) } else { until };
-            let turn = if queried > 1 { TURN } else { LONG_TURN }.min(end.saturating_duration_since(Instant::now()));
+            let slice = if queried > 1 { SLICE } else { LONG_SLICE }.min(end.saturating_duration_since(Instant::now()));
             for nth in 0..self.servers.len() {
-                if let Some(length) = self.servers[nth].receive(&mut packet, turn) {
+                if let Some(length) = self.servers[nth].receive(&mut packet, slice) {
                     self.take(nth, &packet[..length]);
                 }
             }
@@ -184,11 +184,11 @@ impl DnsServer {
         }
     }
 
-    /// Waits for a packet for at most `turn`. Returns its length.
-    pub(super) fn receive(&mut self, packet: &mut [u8], turn: Duration) -> Option<usize> {
+    /// Waits for a packet for at most `slice`. Returns its length.
+    pub(super) fn receive(&mut self, packet: &mut [u8], slice: Duration) -> Option<usize> {
         let socket = self.socket.as_ref()?;
         // The system refuses a timeout of zero.
-        let received = socket.set_read_timeout(Some(turn.max(MIN_TURN))).and_then(|()| socket.recv(packet));
+        let received = socket.set_read_timeout(Some(slice.max(MIN_SLICE))).and_then(|()| socket.recv(packet));
         match received {
             Ok(length) => Some(length),
             Err(error) => {

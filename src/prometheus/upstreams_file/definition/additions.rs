@@ -10,8 +10,9 @@ use crate::prometheus::upstreams_file::fields::{BadField, FileFields};
 use super::MAX_ITEMS;
 use super::secrets::{given, in_file};
 
-/// Headers that the mirror sets, or that frame a message. Prometheus reserves these, too ("http_headers").
-const RESERVED_HEADERS: [&str; 17] = [
+/// Headers that the mirror sets, or that frame a message. Prometheus reserves these, too ("http_headers", and "headers" of a remote
+/// write for those of Amazon).
+const RESERVED_HEADERS: [&str; 20] = [
     "authorization",
     "host",
     "content-encoding",
@@ -29,6 +30,9 @@ const RESERVED_HEADERS: [&str; 17] = [
     "trailer",
     "upgrade",
     "x-prometheus-remote-read-version",
+    "x-amz-date",
+    "x-amz-security-token",
+    "x-amz-content-sha256",
 ];
 
 pub(super) fn headers(fields: &FileFields<'_>, folder: &Path) -> Result<Vec<(HeaderName, SecretSource)>, BadField> {
@@ -39,9 +43,9 @@ pub(super) fn headers(fields: &FileFields<'_>, folder: &Path) -> Result<Vec<(Hea
         let header: HeaderName =
             name.parse().map_err(|_| all.bad_at(field.place().line, "has a key that is not the name of a header"))?;
         if RESERVED_HEADERS.contains(&header.as_str()) {
-            return Err(
-                field.bad("is a header that cannot be given here; credentials go into basic_auth or authorization")
-            );
+            return Err(field.bad(
+                "is a header that cannot be given here; credentials go into basic_auth, authorization, oauth2 or sigv4",
+            ));
         }
         let before = headers.len();
         let sources = field.fields(&["values", "secrets", "files"])?;
