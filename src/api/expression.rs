@@ -87,10 +87,12 @@ fn aggregated(
         true => bounds == RangeBounds::Closed,
         false => range_bounds::find(session, expression).is_ok_and(|bounds| bounds == RangeBounds::Closed),
     };
-    let may_be_zero = points.have_zero() || method == AggregationMethod::EventCount;
+    // With ZERO, also the sum of a number and a histogram is a number there.
+    let may_be_histogram =
+        points.have_zero() || method == AggregationMethod::EventCount || nan == NanInterpretation::Zero;
     let is_histogram = session.aside(|session| {
         // In comparisons, newer engines silently leave out native histograms, and Prometheus 2 takes them for 0.
-        let may_hide_any = !points.has_series || may_be_zero && is_prometheus_2(session);
+        let may_hide_any = !points.has_series || may_be_histogram && is_prometheus_2(session);
         may_hide_any && !session.is_victoria_metrics() && has_native_histograms(session, expression, query.range)
     });
     if is_histogram {

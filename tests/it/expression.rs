@@ -300,6 +300,9 @@ fn a_native_histogram_is_an_unsupported_field_type_and_no_zero() {
                     assert_error(&ask(promql, method), "UnsupportedFieldTypeError", &["histogram"]);
                 }
             }
+            if engine == Engine::Prometheus2 {
+                assert_error(&ask("time() + native", "MAX"), "UnsupportedFieldTypeError", &["histogram"]);
+            }
             // No zero of a histogram is among the points.
             let response = ask("either", "MAX");
             if engine == Engine::Prometheus2 {
