@@ -83,11 +83,11 @@ fn aggregated(
             _ => None,
         })
     })?;
-    let is_prometheus_2 = |session: &mut Session<'_>| match depends_on_bounds {
-        true => bounds == RangeBounds::Closed,
-        false => range_bounds::find(session, expression).is_ok_and(|bounds| bounds == RangeBounds::Closed),
+    let is_prometheus_2 = |session: &mut Session<'_>| {
+        let bounds = if depends_on_bounds { Ok(bounds) } else { range_bounds::find(session, expression) };
+        bounds.is_ok_and(|bounds| bounds == RangeBounds::Closed)
     };
-    // With ZERO, also the sum of a number and a histogram is a number there.
+    // With ZERO, Prometheus 2 also makes a number of the sum of a number and a histogram.
     let may_be_histogram =
         points.have_zero() || method == AggregationMethod::EventCount || nan == NanInterpretation::Zero;
     let is_histogram = session.aside(|session| {

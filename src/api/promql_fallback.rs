@@ -79,7 +79,7 @@ pub(super) fn points(
     evaluate(session, plan, NanInterpretation::None, &promql, |_| Ok(None))
 }
 
-/// What becomes of a bucket of gauges with a sample that is not finite, by a method that does not let it through.
+/// How PromQL must treat samples that are not finite, where it does not compute rates.
 fn non_finite(kind: SampleKind, method: AggregationMethod) -> NonFinite {
     match (kind, method) {
         // PromQL takes NaN for less than all numbers.
@@ -96,10 +96,9 @@ fn non_finite(kind: SampleKind, method: AggregationMethod) -> NonFinite {
 /// call, and the sum goes on without it.
 fn must_be_finite(session: &mut Session<'_>, of: &Selector, range: TimeRange, window_ms: i64) -> Result<(), Error> {
     let promql = promql::infinite_series_count(of, (range.length() + 1).saturating_add(window_ms));
-    let (_, counted) = session.instant(&promql, Some(range.end))?;
-    match counted.first_value() {
-        Some(series) => Err(Error::infinite_samples(series as u64, &promql, session.upstream())),
-        None => Ok(()),
+    match count(session, &promql, range)? {
+        0 => Ok(()),
+        series => Err(Error::infinite_samples(series, &promql, session.upstream())),
     }
 }
 
@@ -117,17 +116,19 @@ fn window_ms(is_victoria_metrics: bool, bucket_ms: i64, spacing_ms: i64) -> i64 
 /// Checks that there is at most one gauge, because PromQL has no percentile of the samples of several series.
 fn must_be_at_most_one(session: &mut Session<'_>, of: &Selector, range: TimeRange) -> Result<(), Error> {
     let length_ms = range.length() + 1;
-    let mut count = |promql: &str| -> Result<u64, Error> {
-        let (_, counted) = session.instant(promql, Some(range.end))?;
-        Ok(counted.first_value().unwrap_or_default() as u64)
-    };
-    let series = count(&promql::series_count(of, length_ms))?;
+    let series = count(session, &promql::series_count(of, length_ms), range)?;
     if series <= 1 {
         return Ok(());
     }
     let promql = promql::sample_count(of, length_ms);
-    let samples = count(&promql)?;
+    let samples = count(session, &promql, range)?;
     Err(Error::too_many_samples(samples, series, &promql, session.upstream()))
+}
+
+/// What an expression counts at the end of a range; an empty result is 0.
+fn count(session: &mut Session<'_>, promql: &str, range: TimeRange) -> Result<u64, Error> {
+    let (_, counted) = session.instant(promql, Some(range.end))?;
+    Ok(counted.first_value().unwrap_or_default() as u64)
 }
 
 /// The largest median spacing of the samples of any series, in the first hour and in the last hour of a range, because it may have

@@ -142,21 +142,14 @@ fn aggregated(
         };
         let SamplesRead { sink: Recorded { sink: mut reader, recorder }, source, too_large } =
             read(session, of, range, 0, || recording.recorder(kind), || Aggregator::new(plan))?;
+        recording.take(source, recorder);
         let mut by_promql = || promql_fallback::points(session, recording, of, kind, aggregation, query);
         if reader.has_too_many_samples() || too_large.is_some() {
             return by_promql();
         }
         match reader.end().filter(|_| reads_left > 0) {
             Some(further_ms) => plan = plan.looking_back(further_ms),
-            None => {
-                return match reader.into_points() {
-                    Ok(points) => {
-                        recording.take(source, recorder);
-                        Ok(points)
-                    }
-                    Err(_) => by_promql(),
-                };
-            }
+            None => return reader.into_points().or_else(|_| by_promql()),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Records the samples that are read for a query, for the explanation of its response.
 //!
-//! It keeps those that the first points are made of, and counts in all others. Queries that are not explained are not recorded.
+//! It keeps the samples that the first points are made of. Its counts, such as that of resets, include all samples. Queries that are
+//! not explained are not recorded.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -38,6 +39,8 @@ pub struct OriginRecorder {
     spacings: VecDeque<u32>,
     /// The time of the newest sample of the current series.
     newest_ms: Option<i64>,
+    /// The newest sample of the current counter that counts.
+    newest: Option<Sample>,
 }
 
 impl OriginRecorder {
@@ -57,6 +60,7 @@ impl OriginRecorder {
             current: None,
             spacings: VecDeque::new(),
             newest_ms: None,
+            newest: None,
         }
     }
 
@@ -83,7 +87,7 @@ impl OriginRecorder {
         self.origins.series.extend(self.current.take().map(|series| OriginSeries { median_spacing_ms, ..series }));
         self.reader.end_series();
         self.spacings.clear();
-        self.newest_ms = None;
+        (self.newest_ms, self.newest) = (None, None);
     }
 
     fn take(&mut self, samples: &[Sample]) {
@@ -105,7 +109,7 @@ impl OriginRecorder {
         self.reader.take(finite, |sample, interval| {
             let counts = interval.filter(|_| self.range.contains(sample.at));
             // A counter that restarted grew by its new value.
-            let from = series.newest.replace(sample);
+            let from = self.newest.replace(sample);
             series.resets += u64::from(counts.is_some() && from.is_some_and(|from| sample.value < from.value));
             series.gaps += u64::from(counts.is_some_and(|interval| !interval.has_rate));
             let has_rate = interval.map(|interval| interval.has_rate);

@@ -52,8 +52,6 @@ pub struct OriginSeries {
     pub(super) samples: VecDeque<OriginSample>,
     /// The sample before those that are kept, if there is one.
     pub(super) before: Option<Sample>,
-    /// The newest sample of a counter that counts.
-    pub(super) newest: Option<Sample>,
     /// The range in which all samples that count are kept.
     pub(super) complete: TimeRange,
 }
@@ -116,7 +114,6 @@ impl OriginSeries {
             gaps: 0,
             samples: VecDeque::new(),
             before: None,
-            newest: None,
             complete: ALWAYS,
         }
     }

@@ -189,12 +189,7 @@ fn an_empty_stream_means_no_samples_and_no_range_selector_follows() {
 #[test]
 fn more_samples_than_the_budget_are_aggregated_by_promql() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
-    // Series without an end, each with 10,000 samples in the range.
-    let endless = After::Count(|block| {
-        let labels = [("__name__", "stub_metric"), ("pod", &*block.to_string())];
-        frame(&series(&labels, &[steady(RANGE.0, 1, 10_000, 2.5)]))
-    });
-    stub.upon_reads(move |_| Reply::raw(streamed::head("")).then(endless.clone()));
+    stub.upon_reads(|_| streamed::endless::<{ RANGE.0 }>());
     let minutes = |value: f64| -> Vec<Vec<f64>> {
         (0..10).map(|nth| RANGE.0 + nth * 60_000).map(|at| vec![value, at as f64, (at + 60_000) as f64]).collect()
     };
@@ -249,14 +244,10 @@ fn the_explanation_of_what_promql_computed_has_the_scrape_interval_that_was_meas
     const DAY: i64 = 86_400_000;
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     let labels = [("__name__", "stub_metric"), ("job", "a")];
-    let endless = After::Count(|block| {
-        let labels = [("__name__", "stub_metric"), ("pod", &*block.to_string())];
-        frame(&series(&labels, &[steady(START, 1, 10_000, 2.5)]))
-    });
     stub.upon_reads(move |request| {
         let (from, to) = range_of(&request.body);
         if to - from > DAY / 2 {
-            return Reply::raw(streamed::head("")).then(endless.clone());
+            return streamed::endless::<START>();
         }
         let seldom = |nth: i64| (nth * 300_000, 1.0);
         let inside = (from / 300_000 + 1..to / 300_000).map(seldom).map(|(at, value)| steady(at, 1, 1, value));

@@ -98,7 +98,7 @@ impl CredentialsFailure {
         CredentialsFailure(Problem::At(Issuer::Machine, server.to_owned(), AtIssuer::NoRole))
     }
 
-    /// Whether it is anything else than a missing response. Then the server gets a pause, and OAuth 2 tries its other form first.
+    /// Whether the server responded, or was not called at all. Then the same call again would not help at once.
     pub(in crate::prometheus) fn has_response(&self) -> bool {
         !matches!(self.0, Problem::At(_, _, AtIssuer::Unreachable(..)))
     }

@@ -7,8 +7,8 @@ use crate::support::engine::Engine;
 use crate::support::oracle::{GAUGE, Nan, Rules, close};
 use crate::support::process::agent;
 use crate::support::samples::{HOUR, MINUTE, T0, select};
-use crate::support::streamed::{self, frame, series, steady};
-use crate::support::stub::{After, Reply, Request, Stub};
+use crate::support::streamed;
+use crate::support::stub::{Reply, Request, Stub};
 
 const RANGE: (i64, i64) = (T0 + 5 * MINUTE, T0 + 55 * MINUTE);
 
@@ -24,11 +24,7 @@ fn too_many(engine: Engine) -> Stub {
         }
     };
     let stub = Stub::start(forward);
-    let endless = After::Count(|block| {
-        let labels = [("__name__", "stub_metric"), ("pod", &*block.to_string())];
-        frame(&series(&labels, &[steady(RANGE.0, 1, 10_000, 2.5)]))
-    });
-    stub.upon_reads(move |_| Reply::raw(streamed::head("")).then(endless.clone()));
+    stub.upon_reads(|_| streamed::endless::<{ RANGE.0 }>());
     stub
 }
 

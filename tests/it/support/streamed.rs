@@ -2,7 +2,7 @@
 
 use super::protobuf::{bytes, fields, number, take_varint, text, varint};
 use super::samples::Sample;
-use super::stub::Reply;
+use super::stub::{After, Reply};
 
 /// A response of a real Prometheus, and its samples. `tests/data/remote_read/make` has made both.
 const RESPONSE: &[u8] = include_bytes!("../../data/remote_read/response.bin");
@@ -40,6 +40,15 @@ pub fn in_chunks(frames: &[Vec<u8>]) -> Reply {
 pub fn http_chunks(frames: &[Vec<u8>]) -> Vec<u8> {
     let chunk = |frame: &Vec<u8>| [format!("{:x}\r\n", frame.len()).as_bytes(), frame, b"\r\n"].concat();
     frames.iter().flat_map(chunk).collect()
+}
+
+/// A response without an end: series of `stub_metric`, each with a sample every millisecond for ten seconds from `FIRST` on.
+pub fn endless<const FIRST: i64>() -> Reply {
+    let series_nth = |nth: usize| {
+        let labels = [("__name__", "stub_metric"), ("pod", &*nth.to_string())];
+        frame(&series(&labels, &[steady(FIRST, 1, 10_000, 2.5)]))
+    };
+    Reply::raw(head("")).then(After::Count(series_nth))
 }
 
 /// A frame: length, CRC-32C, message.

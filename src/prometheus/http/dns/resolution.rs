@@ -14,7 +14,7 @@ use crate::prometheus::error::LookupFailure;
 /// The part of the time after which the next name server is queried as well.
 const NEXT_SERVER_PART: u32 = 4;
 
-/// How long one of several name servers is waited for before the next one; and how long a single one is waited for before the next check
+/// How long one of several name servers is waited for before the next one, and how long a single one before the next check
 /// whether the response is still needed.
 const MIN_SLICE: Duration = Duration::from_micros(100);
 const SLICE: Duration = Duration::from_millis(2);

@@ -73,7 +73,7 @@ pub fn numbers() -> Vec<Series> {
     // One scrape of ten is infinite, another NaN.
     let infinite = |n| [f64::from(15 * n), f64::INFINITY, f64::NAN][if n == 4 { 1 } else { usize::from(n == 7) * 2 }];
     add("infinite_total", &[("shift", "late")], every(T0 + 5 * SECOND, 15 * SECOND, 12, infinite));
-    // One a second each. One of them has a scrape of each kind that is no number; at that of NaN, it restarts.
+    // Both count one a second. The second has a sample of each value that JSON lacks: -Inf, NaN and +Inf. It restarts at the NaN.
     add("special_total", &[("worker", "steady")], every(T0 + 5 * SECOND, 15 * SECOND, 240, |n| f64::from(15 * n)));
     let special = |n| match n {
         40 => f64::NEG_INFINITY,
