@@ -419,7 +419,9 @@ mod tests {
             "line 4: upstreams[0].http_headers.X-A.values[1] has a character",
         );
         check("  authorization: {type: Bearer}", "has neither credentials nor credentials_file");
-        check("  http_headers: {Authorization: {values: [hush]}}", "cannot be given here");
+        for header in ["Authorization", "X-Amz-Date", "X-Amz-Security-Token"] {
+            check(&format!("  http_headers: {{{header}: {{values: [hush]}}}}"), "cannot be given here");
+        }
         check("  http_headers: {'a b': {values: [hush]}}", "is not the name of a header");
         check("  http_headers: {X-A: [hush]}", "must be a mapping");
         check("  http_headers: {X-A: {values: []}}", "must not be empty");
