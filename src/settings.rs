@@ -1,4 +1,4 @@
-//! The settings: reads flags and variables, and checks them. `given` has their bounds, and `table` the words for them.
+//! The settings: reads flags and variables, and checks them. `table` has their bounds and texts.
 //!
 //! Only this folder reads the environment. All settings are checked before the mirror listens.
 
@@ -30,7 +30,7 @@ use given::GivenSettings;
 use table::{API_KEY, API_KEY_FILE, ASK, CHECK, COMPLETIONS, MANUAL, UPSTREAMS, UPSTREAMS_FILE};
 
 pub use ask_flags::{ASK_FLAGS, AskFlag, AskFlags};
-pub use table::{Fallback, Setting, TABLE};
+pub use table::{Allowed, Fallback, Setting, TABLE};
 
 /// The checked settings of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -355,6 +355,33 @@ mod tests {
         check(&["--nonsense"], &[key], &["--nonsense", "--help"]);
         check(&["--port"], &[key], &["--port must be followed by"]);
         check(&["-x"], &[key], &["-x", "--help"]);
+    }
+
+    #[test]
+    fn numbers_and_words_are_accepted_within_the_bounds_of_the_table_only() {
+        let mut checked = 0;
+        for setting in TABLE {
+            let (accepted, refused) = match setting.allowed {
+                Allowed::Number(least, most) | Allowed::Seconds(least, most) => {
+                    let below = least.checked_sub(1).map_or("-1".to_owned(), |below| below.to_string());
+                    (vec![least.to_string(), most.to_string()], vec![below, (most + 1).to_string()])
+                }
+                Allowed::Word(words) => {
+                    let upper = words.iter().map(|word| word.to_uppercase());
+                    (upper.chain(words.iter().map(|word| (*word).to_owned())).collect(), vec![format!("{}s", words[0])])
+                }
+                Allowed::Switch | Allowed::Path(_) | Allowed::Text(_) => continue,
+            };
+            let result = |value: &str| resolved(&["--api-key", "k", &format!("--{}={value}", setting.flag)], &[]);
+            for value in accepted {
+                assert!(result(&value).is_ok(), "{} {value}", setting.flag);
+            }
+            for value in refused {
+                assert!(result(&value).is_err(), "{} {value}", setting.flag);
+            }
+            checked += 1;
+        }
+        assert_eq!(checked, 9);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Texts from clients and upstreams are quoted and escaped, so that they cannot forge a log line.
 
 use std::fmt::{Display, Write as _};
+use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use log::Level;
@@ -17,6 +18,19 @@ pub enum LogFormat {
     Logfmt,
     /// One JSON object a line.
     Json,
+}
+
+impl FromStr for LogFormat {
+    type Err = ();
+
+    /// Reads the format's name, in lower case.
+    fn from_str(name: &str) -> Result<LogFormat, ()> {
+        match name {
+            "logfmt" => Ok(LogFormat::Logfmt),
+            "json" => Ok(LogFormat::Json),
+            _ => Err(()),
+        }
+    }
 }
 
 /// Larger than the fields of most lines.

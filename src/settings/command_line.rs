@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 
 use lexopt::{Arg, Parser, ValueExt};
 
@@ -97,7 +98,7 @@ fn has_value_behind(parser: &mut Parser) -> bool {
 }
 
 /// The value after a flag.
-fn value_of(flag: &str, allowed: &str, parser: &mut Parser) -> Result<String, BadSetting> {
+fn value_of(flag: &str, allowed: impl fmt::Display, parser: &mut Parser) -> Result<String, BadSetting> {
     let value = parser.value().and_then(ValueExt::string);
     value.map_err(|_| BadSetting(format!("--{flag} must be followed by {allowed}")))
 }

@@ -3,32 +3,19 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv6Addr};
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use log::LevelFilter;
-
 use super::table::{
-    ALLOW_UPSTREAM, API_KEY, API_KEY_FILE, CA_PATH, CONNECTION_LIFETIME, EXPLORER, Fallback, LISTEN, LOG_FORMAT,
-    LOG_LEVEL, MAX_REQUEST_BYTES, MEMORY_BUDGET_MIB, NAMED_UPSTREAMS_ONLY, NO_PROXY, PORT, PROXY, PROXY_FILE,
-    QUEUE_SIZE, REQUIRE_API_KEY, SHUTDOWN_DELAY, SHUTDOWN_GRACE, Setting, UPSTREAMS_FILE, WORKERS,
+    ALLOW_UPSTREAM, API_KEY, API_KEY_FILE, Allowed, CA_PATH, CONNECTION_LIFETIME, EXPLORER, Fallback, LISTEN,
+    LOG_FORMAT, LOG_LEVEL, MAX_REQUEST_BYTES, MEMORY_BUDGET_MIB, NAMED_UPSTREAMS_ONLY, NO_PROXY, PORT, PROXY,
+    PROXY_FILE, QUEUE_SIZE, REQUIRE_API_KEY, SHUTDOWN_DELAY, SHUTDOWN_GRACE, Setting, UPSTREAMS_FILE, WORKERS,
 };
 use super::{BadSetting, KeySource, ProxySource, ReachSettings, Settings};
 use crate::api::Access;
 use crate::key::ApiKey;
-use crate::log::LogFormat;
 use crate::prometheus::{AwsEnvironment, BadHost, NoProxy, Proxy};
-
-const LOG_LEVELS: [(&str, LevelFilter); 4] = [
-    ("error", LevelFilter::Error),
-    ("warn", LevelFilter::Warn),
-    ("info", LevelFilter::Info),
-    ("debug", LevelFilter::Debug),
-];
-
-const LOG_FORMATS: [(&str, LogFormat); 2] = [("logfmt", LogFormat::Logfmt), ("json", LogFormat::Json)];
 
 /// The default of `--queue-size`, for each worker.
 const QUEUED_PER_WORKER: usize = 10;
@@ -127,7 +114,7 @@ impl<V: Fn(&str) -> Option<OsString>> GivenSettings<V> {
             let BadSetting(text) = must_be_given(&API_KEY);
             BadSetting(format!("{text}; or --{flag} or {}: {allowed}", API_KEY_FILE.variable()))
         })?;
-        let workers = self.needed(&WORKERS)?.number(1..=1_000)?;
+        let workers = self.needed(&WORKERS)?.number()?;
         Ok(Settings {
             api_key,
             access: Access {
@@ -136,19 +123,17 @@ impl<V: Fn(&str) -> Option<OsString>> GivenSettings<V> {
                 has_explorer: self.switch(&EXPLORER)?,
             },
             reach: self.reach()?,
-            connection_lifetime: self.needed(&CONNECTION_LIFETIME)?.seconds(1)?,
+            connection_lifetime: self.needed(&CONNECTION_LIFETIME)?.seconds()?,
             port,
             listen,
             workers,
-            queue_size: self
-                .given(&QUEUE_SIZE)
-                .map_or(Ok(workers * QUEUED_PER_WORKER), |given| given.number(0..=100_000))?,
-            max_request_bytes: self.needed(&MAX_REQUEST_BYTES)?.number(1 << 10..=64 << 20)?,
-            memory_budget_bytes: self.needed(&MEMORY_BUDGET_MIB)?.number(16..=65_536)? << 20,
-            shutdown_delay: self.needed(&SHUTDOWN_DELAY)?.seconds(0)?,
-            shutdown_grace: self.needed(&SHUTDOWN_GRACE)?.seconds(0)?,
-            log_level: self.needed(&LOG_LEVEL)?.word(&LOG_LEVELS)?,
-            log_format: self.needed(&LOG_FORMAT)?.word(&LOG_FORMATS)?,
+            queue_size: self.given(&QUEUE_SIZE).map_or(Ok(workers * QUEUED_PER_WORKER), |given| given.number())?,
+            max_request_bytes: self.needed(&MAX_REQUEST_BYTES)?.number()?,
+            memory_budget_bytes: self.needed(&MEMORY_BUDGET_MIB)?.number()? << 20,
+            shutdown_delay: self.needed(&SHUTDOWN_DELAY)?.seconds()?,
+            shutdown_grace: self.needed(&SHUTDOWN_GRACE)?.seconds()?,
+            log_level: self.needed(&LOG_LEVEL)?.word()?,
+            log_format: self.needed(&LOG_FORMAT)?.word()?,
         })
     }
 }
@@ -170,17 +155,20 @@ impl GivenSetting {
         check(value.trim()).ok_or_else(|| BadSetting(format!("{name} must be {}, not {value:?}", setting.allowed)))
     }
 
-    /// One of a few words, regardless of case.
-    fn word<T: Copy>(self, words: &[(&str, T)]) -> Result<T, BadSetting> {
-        self.checked(|text| words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, meaning)| *meaning))
+    /// One of the words that the table allows.
+    fn word<T: FromStr>(self) -> Result<T, BadSetting> {
+        let words = if let Allowed::Word(words) = self.setting.allowed { words } else { &[] };
+        self.checked(|text| words.iter().find(|word| word.eq_ignore_ascii_case(text))?.parse().ok())
     }
 
-    fn number(self, allowed: RangeInclusive<usize>) -> Result<usize, BadSetting> {
-        self.checked(|text| text.parse().ok().filter(|number| allowed.contains(number)))
+    /// A number within the bounds of the table.
+    fn number(self) -> Result<usize, BadSetting> {
+        let allowed = self.setting.allowed;
+        self.checked(|text| text.parse().ok().filter(|number| allowed.contains(*number)))
     }
 
-    fn seconds(self, least: usize) -> Result<Duration, BadSetting> {
-        self.number(least..=3_600).map(|seconds| Duration::from_secs(seconds as u64))
+    fn seconds(self) -> Result<Duration, BadSetting> {
+        self.number().map(|seconds| Duration::from_secs(seconds as u64))
     }
 
     /// A list of hosts. The error repeats the bad entry, unless the list may contain a password.

@@ -148,7 +148,7 @@ pub(super) fn manual() -> String {
     for setting @ Setting { flag, allowed, help, .. } in TABLE {
         let (variable, fallback) = (setting.variable(), escaped(&default_of(setting)));
         let _ = writeln!(text, ".TP\n.BR \\-\\-{} \", \" {variable} \" ({fallback})\"", escaped(flag));
-        let _ = writeln!(text, "{} Allowed: {}.", escaped(help), escaped(allowed));
+        let _ = writeln!(text, "{} Allowed: {}.", escaped(help), escaped(&allowed.to_string()));
     }
     text.push_str(".SH FLAGS OF ASK\n");
     for AskFlag { flag, value, help } in &ASK_FLAGS {

@@ -8,18 +8,16 @@ use crate::model::aggregation::Aggregation;
 use super::BadSetting;
 use super::ask_flags::{ASK_FLAGS, AskFlag};
 use super::help::{UPSTREAMS_HELP, dashed};
-use super::table::{ASK, CHECK, COMPLETIONS, SHARED, SUBCOMMANDS, Setting, Subcommand, TABLE, UPSTREAMS};
+use super::table::{ASK, Allowed, CHECK, COMPLETIONS, SHARED, SUBCOMMANDS, Setting, Subcommand, TABLE, UPSTREAMS};
 
-/// The flags whose values are files.
-const FILES: [&str; 5] = ["api-key-file", "upstreams-file", "ca-path", "proxy-file", "request"];
+/// The flag of `ask` whose value is a file.
+const REQUEST: &str = "request";
 
-/// The flags whose values are one of a few words.
-const WORDS: [(&str, &str); 6] = [
+/// The flags of `ask` whose values are one of a few words.
+const WORDS: [(&str, &str); 4] = [
     ("format", "table json csv"),
     ("nan", "NONE ZERO"),
     ("partial-response", "deny allow"),
-    ("log-level", "error warn info debug"),
-    ("log-format", "logfmt json"),
     ("values", "__gauge__ __counter__"),
 ];
 
@@ -31,10 +29,20 @@ fn words_of(flag: &str) -> Option<String> {
     if flag == METHOD {
         return Some(Aggregation::methods().collect::<Vec<_>>().join(" "));
     }
-    if TABLE.iter().any(|setting| setting.flag == flag && setting.is_switch()) {
-        return Some("true false".to_owned());
+    match allowed(flag) {
+        Some(Allowed::Switch) => Some("true false".to_owned()),
+        Some(Allowed::Word(words)) => Some(words.join(" ")),
+        _ => WORDS.iter().find(|(of, _)| *of == flag).map(|(_, words)| (*words).to_owned()),
     }
-    WORDS.iter().find(|(of, _)| *of == flag).map(|(_, words)| (*words).to_owned())
+}
+
+fn is_file(flag: &str) -> bool {
+    flag == REQUEST || matches!(allowed(flag), Some(Allowed::Path(_)))
+}
+
+/// The allowed values of a setting.
+fn allowed(flag: &str) -> Option<Allowed> {
+    TABLE.iter().find(|setting| setting.flag == flag).map(|setting| setting.allowed)
 }
 
 /// The completions for the shell that the words name.
@@ -57,11 +65,16 @@ fn bash() -> String {
     };
     let mut text = "# Completions of prometheusmirror for bash\n_prometheusmirror() {\n".to_owned();
     text.push_str("    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n    COMPREPLY=()\n    case $before in\n");
-    for flag in WORDS.map(|(flag, _)| flag).into_iter().chain([METHOD]) {
-        let words = words_of(flag).unwrap_or_default();
-        text.push_str(&case(&format!("--{flag}"), &format!("-W '{words}'"), "; return ;;"));
+    // The flag of a switch may stand alone, so another flag may follow it.
+    let flags = TABLE.iter().filter(|setting| !setting.is_switch()).map(|setting| setting.flag);
+    let flags: Vec<_> = flags.chain(ASK_FLAGS.iter().map(|known| known.flag)).collect();
+    for flag in &flags {
+        if let Some(words) = words_of(flag) {
+            text.push_str(&case(&format!("--{flag}"), &format!("-W '{words}'"), "; return ;;"));
+        }
     }
-    text.push_str(&case(&dashed(FILES, "|"), "-f", "; return ;;"));
+    let files = flags.into_iter().filter(|flag| is_file(flag));
+    text.push_str(&case(&dashed(files, "|"), "-f", "; return ;;"));
     text.push_str("    esac\n    case ${COMP_WORDS[1]} in\n");
     // `check` takes the flags of the server, too.
     let of_server = dashed(TABLE.iter().map(|setting| setting.flag).chain(["help", "version"]), " ");
@@ -92,7 +105,7 @@ fn zsh() -> String {
         let action = match (value.is_empty(), words) {
             (true, _) => String::new(),
             (false, Some(words)) => words,
-            (false, None) if FILES.contains(&flag) => ":file:_files".to_owned(),
+            (false, None) if is_file(flag) => ":file:_files".to_owned(),
             (false, None) => format!(":{}: ", value.to_lowercase()),
         };
         let repeats = if flag == "label" { "*" } else { "" };
@@ -138,7 +151,7 @@ fn fish() -> String {
         let value = match (has_value, &words) {
             (false, _) => "",
             (true, Some(words)) => words,
-            (true, None) if FILES.contains(&flag) => " -r -F",
+            (true, None) if is_file(flag) => " -r -F",
             (true, None) => " -x",
         };
         let _ = writeln!(text, "complete -c prometheusmirror -n '{condition}' -l {flag}{value} -d '{}'", quoted(help));

@@ -1,4 +1,4 @@
-//! The table of settings, and that of subcommands. Flags, variables and help texts come from them.
+//! The table of settings, and that of subcommands. Flags, variables, bounds and help texts come from them.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ pub struct Setting {
     /// The value if it is not given.
     pub fallback: Fallback,
     /// The allowed values.
-    pub allowed: &'static str,
+    pub allowed: Allowed,
     /// The help text.
     pub help: &'static str,
 }
@@ -39,8 +39,45 @@ impl fmt::Display for Fallback {
     }
 }
 
-/// The allowed values of a switch. Its flag alone means true.
-const TRUE_OR_FALSE: &str = "true or false";
+/// The allowed values of a setting. Its text follows "must be" in errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allowed {
+    /// True or false. The flag alone means true.
+    Switch,
+    /// One of these words, regardless of case.
+    Word(&'static [&'static str]),
+    /// A whole number within these bounds.
+    Number(usize, usize),
+    /// A whole number of seconds within these bounds.
+    Seconds(usize, usize),
+    /// The path of what these words say. Shells complete it.
+    Path(&'static str),
+    /// What these words say. `given` checks it.
+    Text(&'static str),
+}
+
+impl Allowed {
+    /// Whether a number is within the bounds.
+    pub(super) fn contains(self, number: usize) -> bool {
+        match self {
+            Allowed::Number(least, most) | Allowed::Seconds(least, most) => (least..=most).contains(&number),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Allowed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Allowed::Switch => f.write_str("true or false"),
+            Allowed::Word(words) => write!(f, "one of {}", words.join(", ")),
+            Allowed::Number(least, most) => write!(f, "a number from {least} to {most}"),
+            Allowed::Seconds(least, most) => write!(f, "a number of seconds from {least} to {most}"),
+            Allowed::Path(of) => write!(f, "the path of {of}"),
+            Allowed::Text(text) => f.write_str(text),
+        }
+    }
+}
 
 impl Setting {
     /// The environment variable, which counts if the flag is not given: `API_KEY` for `api-key`. An empty variable counts as not
@@ -51,77 +88,79 @@ impl Setting {
 
     /// Whether its value is true or false.
     pub(super) fn is_switch(&self) -> bool {
-        self.allowed == TRUE_OR_FALSE
+        self.allowed == Allowed::Switch
     }
 }
 
 pub(super) const API_KEY: Setting = Setting {
     flag: "api-key",
     fallback: Fallback::RequiredUnless("api-key-file"),
-    allowed: "1 to 1024 visible ASCII characters",
+    allowed: Allowed::Text("1 to 1024 visible ASCII characters"),
     help: "Key that every response carries: the Api Key of the datasource in StackState. Prefer the file or the variable, since \
            the list of processes shows flags.",
 };
 pub(super) const API_KEY_FILE: Setting = Setting {
     flag: "api-key-file",
     fallback: Fallback::RequiredUnless("api-key"),
-    allowed: "the path of a file that contains only the key",
+    allowed: Allowed::Path("a file that contains only the key"),
     help: "File that contains the key, such as a mounted Secret. Re-read every 5 s.",
 };
 pub(super) const REQUIRE_API_KEY: Setting = Setting {
     flag: "require-api-key",
     fallback: Fallback::Value("false"),
-    allowed: TRUE_OR_FALSE,
+    allowed: Allowed::Switch,
     help: "Whether requests to /api/ must carry the key in the header X-MIRROR-API-KEY. If so, only responses to requests with \
            the key carry it.",
 };
 pub(super) const ALLOW_UPSTREAM: Setting = Setting {
     flag: "allow-upstream",
     fallback: Fallback::Value("*"),
-    allowed: "a comma-separated list of host, host:port, *.domain, networks such as 10.0.0.0/8, or * for everything",
+    allowed: Allowed::Text(
+        "a comma-separated list of host, host:port, *.domain, networks such as 10.0.0.0/8, or * for everything",
+    ),
     help: "Hosts that Connection Details may give as host, port or url. Named upstreams are always allowed.",
 };
 pub(super) const UPSTREAMS_FILE: Setting = Setting {
     flag: "upstreams-file",
     fallback: Fallback::Off,
-    allowed: "the path of a YAML file",
+    allowed: Allowed::Path("a YAML file"),
     help: "File that lists upstreams by name. The keys of their credentials and TLS settings are those of Prometheus's \
            http_config. Connection Details choose an upstream by its name. The file and all files it names are re-read every 5 s.",
 };
 pub(super) const NAMED_UPSTREAMS_ONLY: Setting = Setting {
     flag: "named-upstreams-only",
     fallback: Fallback::Value("false"),
-    allowed: TRUE_OR_FALSE,
+    allowed: Allowed::Switch,
     help: "Whether Connection Details must name an upstream of --upstreams-file. Then host, port and url are refused.",
 };
 pub(super) const EXPLORER: Setting = Setting {
     flag: "explorer",
     fallback: Fallback::Value("true"),
-    allowed: TRUE_OR_FALSE,
+    allowed: Allowed::Switch,
     help: "Whether a browser that opens / gets the explorer, a page that sends the queries of StackState.",
 };
 pub(super) const WORKERS: Setting = Setting {
     flag: "workers",
     fallback: Fallback::Value("20"),
-    allowed: "a number from 1 to 1000",
+    allowed: Allowed::Number(1, 1_000),
     help: "Number of requests that are processed at the same time.",
 };
 pub(super) const QUEUE_SIZE: Setting = Setting {
     flag: "queue-size",
     fallback: Fallback::Derived("10 × workers"),
-    allowed: "a number from 0 to 100000",
+    allowed: Allowed::Number(0, 100_000),
     help: "Number of requests that may wait for a worker. Further requests are refused at once with 503.",
 };
 pub(super) const MAX_REQUEST_BYTES: Setting = Setting {
     flag: "max-request-bytes",
     fallback: Fallback::Value("1048576"),
-    allowed: "a number from 1024 to 67108864",
+    allowed: Allowed::Number(1_024, 67_108_864),
     help: "Maximum size of a request body, in bytes.",
 };
 pub(super) const MEMORY_BUDGET_MIB: Setting = Setting {
     flag: "memory-budget-mib",
     fallback: Fallback::Value("256"),
-    allowed: "a number from 16 to 65536",
+    allowed: Allowed::Number(16, 65_536),
     help: "Memory that all requests share for samples, points and responses, in MiB. One query may hold half of it, and all \
            responses that wait for slow clients may hold the other half. A query that finds no memory waits for it until its \
            timeout expires.",
@@ -129,71 +168,73 @@ pub(super) const MEMORY_BUDGET_MIB: Setting = Setting {
 pub(super) const SHUTDOWN_DELAY: Setting = Setting {
     flag: "shutdown-delay",
     fallback: Fallback::Value("0"),
-    allowed: "a number of seconds from 0 to 3600",
+    allowed: Allowed::Seconds(0, 3_600),
     help: "How long the mirror accepts new requests after SIGTERM or SIGINT, in seconds. Meanwhile /-/ready is 503.",
 };
 pub(super) const SHUTDOWN_GRACE: Setting = Setting {
     flag: "shutdown-grace",
     fallback: Fallback::Value("25"),
-    allowed: "a number of seconds from 0 to 3600",
+    allowed: Allowed::Seconds(0, 3_600),
     help: "How long requests in flight may take after --shutdown-delay, in seconds.",
 };
 pub(super) const PORT: Setting = Setting {
     flag: "port",
     fallback: Fallback::Value("9900"),
-    allowed: "a port from 0 to 65535 (0: any free one)",
+    allowed: Allowed::Text("a port from 0 to 65535 (0: any free one)"),
     help: "TCP port to listen on.",
 };
 pub(super) const LISTEN: Setting = Setting {
     flag: "listen",
     fallback: Fallback::Value("::"),
-    allowed: "an IPv4 or IPv6 address",
+    allowed: Allowed::Text("an IPv4 or IPv6 address"),
     help: "Address to listen on. :: means all interfaces, IPv4 and IPv6.",
 };
 pub(super) const LOG_LEVEL: Setting = Setting {
     flag: "log-level",
     fallback: Fallback::Value("info"),
-    allowed: "one of error, warn, info, debug",
+    allowed: Allowed::Word(&["error", "warn", "info", "debug"]),
     help: "Lowest level of the log on standard error.",
 };
 pub(super) const LOG_FORMAT: Setting = Setting {
     flag: "log-format",
     fallback: Fallback::Value("logfmt"),
-    allowed: "one of logfmt, json",
+    allowed: Allowed::Word(&["logfmt", "json"]),
     help: "Format of the log lines.",
 };
 pub(super) const CA_PATH: Setting = Setting {
     flag: "ca-path",
     fallback: Fallback::Off,
-    allowed: "the path of a PEM file, or of a directory of PEM files",
+    allowed: Allowed::Path("a PEM file, or of a directory of PEM files"),
     help: "CA certificates that https upstreams are verified against, instead of the built-in public ones. If it is a directory, \
            the mirror reads all files in it whose names do not begin with a dot.",
 };
 pub(super) const PROXY: Setting = Setting {
     flag: "proxy",
     fallback: Fallback::Off,
-    allowed: "a URL such as http://user:password@proxy.example:3128 (http or https)",
+    allowed: Allowed::Text("a URL such as http://user:password@proxy.example:3128 (http or https)"),
     help: "URL of the HTTP proxy through which the mirror connects to Prometheus (CONNECT). If it has a password, prefer \
            --proxy-file. HTTP_PROXY and similar variables are ignored.",
 };
 pub(super) const PROXY_FILE: Setting = Setting {
     flag: "proxy-file",
     fallback: Fallback::Off,
-    allowed: "the path of a file that contains only the URL of a proxy",
+    allowed: Allowed::Path("a file that contains only the URL of a proxy"),
     help: "File that contains the URL of the proxy, such as a mounted Secret. Read once at the start.",
 };
 pub(super) const NO_PROXY: Setting = Setting {
     flag: "no-proxy",
     fallback: Fallback::Value(".svc,.cluster.local,127.0.0.0/8,::1"),
-    allowed: "a comma-separated list of host (with all names below it), .domain, host:port, networks such as 10.0.0.0/8, \
+    allowed: Allowed::Text(
+        "a comma-separated list of host (with all names below it), .domain, host:port, networks such as 10.0.0.0/8, \
               or * for everything",
+    ),
     help: "Hosts that bypass --proxy, as the Connection Details write them. Names without a dot always bypass it.",
 };
 
 pub(super) const CONNECTION_LIFETIME: Setting = Setting {
     flag: "connection-lifetime",
     fallback: Fallback::Value("300"),
-    allowed: "a number of seconds from 1 to 3600",
+    allowed: Allowed::Seconds(1, 3_600),
     help: "How long a connection to Prometheus is used, in seconds. Then a new one is made, so that the mirror follows a name \
            that moved to another address.",
 };

@@ -98,7 +98,7 @@ fn a_variable_that_is_a_value_is_refused_with_its_name() {
 }
 
 /// The name of a value whose variable has this name.
-fn camel(variable: &str) -> String {
+pub fn camel(variable: &str) -> String {
     let mut words = variable.split('_').map(str::to_lowercase);
     let first = words.next().unwrap();
     words.fold(first, |name, word| name + &word[..1].to_uppercase() + &word[1..])
