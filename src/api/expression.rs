@@ -58,11 +58,12 @@ fn aggregated(
     let depends_on_bounds = Subquery::depends_on_bounds(bucket_ms, interval_ms, query.range.start);
     // Before the first call, so that an expensive query fails at once.
     plan.must_fit(session, u32::from(depends_on_bounds), expression)?;
-    let bounds = if depends_on_bounds {
-        range_bounds::find(session, &in_buckets(RangeBounds::LeftOpen, expression))?
+    let known_bounds = if depends_on_bounds {
+        Some(range_bounds::find(session, &in_buckets(RangeBounds::LeftOpen, expression))?)
     } else {
-        RangeBounds::LeftOpen
+        None
     };
+    let bounds = known_bounds.unwrap_or(RangeBounds::LeftOpen);
     // PromQL drops the names of metrics, so results that differ only in their names would become one, unless it refuses that.
     let with_name = promql::with_kept_name(expression);
     let may_become_one = nan == NanInterpretation::Zero || plan.call_count() > 1;
@@ -83,22 +84,35 @@ fn aggregated(
             _ => None,
         })
     })?;
-    let is_prometheus_2 = |session: &mut Session<'_>| {
-        let bounds = if depends_on_bounds { Ok(bounds) } else { range_bounds::find(session, expression) };
-        bounds.is_ok_and(|bounds| bounds == RangeBounds::Closed)
-    };
-    // With ZERO, Prometheus 2 also makes a number of the sum of a number and a histogram.
-    let may_be_histogram =
-        points.have_zero() || method == AggregationMethod::EventCount || nan == NanInterpretation::Zero;
-    let is_histogram = session.aside(|session| {
-        // In comparisons, newer engines silently leave out native histograms, and Prometheus 2 takes them for 0.
-        let may_hide_any = !points.has_series || may_be_histogram && is_prometheus_2(session);
-        may_hide_any && !session.is_victoria_metrics() && has_native_histograms(session, expression, query.range)
-    });
-    if is_histogram {
+    if hides_native_histograms(session, expression, &points, method, nan, query.range, known_bounds) {
         return Err(Error::native_histogram());
     }
     Ok(points)
+}
+
+/// Whether the points of an expression in buckets lack native histograms, or have numbers in their place.
+///
+/// In comparisons, newer engines leave out native histograms, and Prometheus 2 takes them for 0. With ZERO, Prometheus 2 also makes
+/// a number of the sum of a number and a histogram.
+fn hides_native_histograms(
+    session: &mut Session<'_>,
+    expression: &str,
+    points: &Points,
+    method: AggregationMethod,
+    nan: NanInterpretation,
+    range: TimeRange,
+    known_bounds: Option<RangeBounds>,
+) -> bool {
+    let may_be_histogram =
+        points.have_zero() || method == AggregationMethod::EventCount || nan == NanInterpretation::Zero;
+    let is_prometheus_2 = |session: &mut Session<'_>| {
+        let bounds = known_bounds.map_or_else(|| range_bounds::find(session, expression), Ok);
+        bounds.is_ok_and(|bounds| bounds == RangeBounds::Closed)
+    };
+    session.aside(|session| {
+        let may_hide_any = !points.has_series || may_be_histogram && is_prometheus_2(session);
+        may_hide_any && !session.is_victoria_metrics() && has_native_histograms(session, expression, range)
+    })
 }
 
 /// Whether an expression has native histograms in a range, as far as some evaluations tell. This is an extra query: if it fails, or
