@@ -1,5 +1,6 @@
 //! From a validated query to PromQL text. Only this file and `compute/matchers.rs` build PromQL from queries. Fixed texts are in
-//! `api/range_bounds.rs`, `prometheus/upstream/trivial_query.rs` and `prometheus/client/session/lists.rs`.
+//! `api/range_bounds.rs` and `prometheus/upstream/trivial_query.rs`, and the selector of all series with a label is in
+//! `prometheus/client/session/lists.rs`.
 //!
 //! An expression that an admin wrote is put between parentheses.
 
