@@ -13,7 +13,7 @@ use prometheusmirror::settings::TABLE;
 use serde_json::Value;
 
 /// What the files of a top-level module of `src` may not name.
-const FORBIDDEN: [(&[&str], &[&str]); 12] = [
+const FORBIDDEN: [(&[&str], &[&str]); 13] = [
     // The pure modules: no other side, no I/O, no clock, no logging.
     (
         &["model", "compute"],
@@ -28,6 +28,8 @@ const FORBIDDEN: [(&[&str], &[&str]); 12] = [
     (&["wire"], &["crate::prometheus", "crate::model", "crate::compute", "crate::api"]),
     (&["api"], &["crate::settings", "crate::server"]),
     (&["web"], &["crate::prometheus", "crate::model", "crate::compute", "crate::api", "crate::wire", "crate::server"]),
+    // Only these know both sides.
+    (&["!wire|api|error"], &["crate::wire"]),
     // Libraries that belong to one module, or a few.
     (&["!server"], &["tiny_http", "threadpool", "signal_hook", "thread_priority"]),
     (&["!server|prometheus"], &["socket2"]),
