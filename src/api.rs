@@ -35,5 +35,5 @@ pub use gateway::{Access, Gateway, PageRequest, Prepared, Routed};
 pub use method::{MethodRequest, PreparedQuery};
 pub use metric::{body as metric_body, metric_query};
 pub use query_fields::now_ms;
-pub use reply::{KeyedReply, Note, Reply};
+pub use reply::{Note, Reply};
 pub use request_head::{RequestHead, normal_path};

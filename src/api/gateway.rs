@@ -13,7 +13,7 @@ use crate::api::datasource::{Datasource, Directory};
 use crate::api::explain;
 use crate::api::method::{MethodRequest, PreparedQuery};
 use crate::api::query::QueryContext;
-use crate::api::reply::{CallSummary, KeyedReply, Note, OTHER, Reply};
+use crate::api::reply::{CallSummary, Note, OTHER, Reply};
 use crate::api::request_head::{RequestHead, normal_path};
 use crate::api::routes::{API_PREFIX, OK, Page, PageContent, Route, RouteTarget};
 use crate::error::Error;
@@ -226,7 +226,7 @@ impl Gateway {
 
     /// Adds the mirror's key, by which StackState recognises its mirror. `key` is the key of the request: if requests must carry
     /// the key, only a client that sent it gets it back.
-    pub fn add_key(&self, reply: Reply, key: Option<&str>) -> KeyedReply {
+    pub fn add_key(&self, reply: Reply, key: Option<&str>) -> Reply {
         // The key is read once: a client with an old key must not get the new one if the key changes in between.
         let current = self.key.get();
         let may_know = !self.access.requires_key || key.is_some_and(|key| current.is(key));
@@ -297,9 +297,8 @@ mod tests {
         Gateway::new(key, access, client, MemoryBudget::new(1 << 20), metrics)
     }
 
-    fn key_of(reply: KeyedReply) -> Option<String> {
-        let headers = reply.into_reply().headers;
-        headers.into_iter().find(|(name, _)| *name == KEY_HEADER).map(|(_, value)| value)
+    fn key_of(reply: Reply) -> Option<String> {
+        reply.headers.into_iter().find(|(name, _)| *name == KEY_HEADER).map(|(_, value)| value)
     }
 
     struct Panics;

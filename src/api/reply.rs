@@ -16,7 +16,7 @@ pub(super) const JSON: &str = "application/json";
 /// The name in the metrics of unknown paths, and of requests that are refused before their path is looked up.
 pub(super) const OTHER: &str = "other";
 
-/// A reply, to which [`Gateway::add_key`](crate::api::Gateway::add_key) adds the key.
+/// A reply, to which [`Gateway::add_key`](crate::api::Gateway::add_key) adds the key before it is written.
 #[derive(Debug)]
 pub struct Reply {
     /// The name of the method or page in the metrics.
@@ -32,10 +32,6 @@ pub struct Reply {
     /// The memory of its body while it is written; absent for bodies that are always short.
     pub memory: Option<ResponseMemory>,
 }
-
-/// A reply with the key, ready to be written. Only replies of this type can be written.
-#[derive(Debug)]
-pub struct KeyedReply(Reply);
 
 impl Reply {
     pub(super) fn new(route_name: &'static str, status: u16, content_type: &str, body: Vec<u8>) -> Reply {
@@ -76,9 +72,9 @@ impl Reply {
     }
 
     /// Adds the key, or nothing if the client may not know it.
-    pub(super) fn keyed(mut self, key: Option<&ApiKey>) -> KeyedReply {
+    pub(super) fn keyed(mut self, key: Option<&ApiKey>) -> Reply {
         self.headers.extend(key.map(|key| (KEY_HEADER, key.reveal().to_owned())));
-        KeyedReply(self)
+        self
     }
 }
 
@@ -88,13 +84,6 @@ impl Reply {
 /// When it cannot be serialised, which is a fault of the mirror.
 pub(super) fn json(response: &impl Serialize) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(response).map_err(|_| Error::Internal)
-}
-
-impl KeyedReply {
-    /// The reply with the key in its headers.
-    pub fn into_reply(self) -> Reply {
-        self.0
-    }
 }
 
 /// What the log says about a reply.

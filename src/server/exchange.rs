@@ -117,8 +117,8 @@ impl Exchange {
         }
         let (route_name, status) = (reply.route_name, reply.status);
         let has_body = *request.method() != Method::Head;
-        let keyed = shared.gateway.add_key(reply, header(&request, KEY_HEADER));
-        let Reply { headers, body, note, memory, .. } = keyed.into_reply();
+        let reply = shared.gateway.add_key(reply, header(&request, KEY_HEADER));
+        let Reply { headers, body, note, memory, .. } = reply;
         let id = Arc::clone(trace.request_id());
         let headers = headers.into_iter().chain(connection_headers(&id, is_last));
 
