@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
@@ -50,6 +50,23 @@ impl Unreadable {
 }
 
 impl std::error::Error for Unreadable {}
+
+/// A file that is unusable: one that a setting names, or one that such a file names. The text repeats nothing of its content.
+#[derive(Debug)]
+pub struct BadFile {
+    /// The file to correct.
+    pub path: PathBuf,
+    /// What is wrong, as a sentence.
+    pub text: String,
+}
+
+impl fmt::Display for BadFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for BadFile {}
 
 /// The mark that some editors put before a text in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

@@ -1,10 +1,9 @@
 //! The API key: which texts are valid, how it is compared, and how it follows its file.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::file::{self, Unreadable};
+use crate::file::{self, BadFile, Unreadable};
 use crate::secret::Secret;
 use crate::sync::Current;
 
@@ -36,22 +35,8 @@ impl ApiKey {
     }
 }
 
-/// Why the API key file is unusable. The text does not repeat its content.
-#[derive(Debug)]
-pub struct BadKeyFile {
-    /// The path of the file.
-    pub path: PathBuf,
-    /// What is wrong, as the end of a sentence that begins with the path.
-    reason: String,
-}
-
-impl fmt::Display for BadKeyFile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the file of the key, {}, {}", self.path.display(), self.reason)
-    }
-}
-
-impl std::error::Error for BadKeyFile {}
+/// Why the API key file is unusable.
+pub type BadKeyFile = BadFile;
 
 /// The key in force, which may change while the mirror runs.
 #[derive(Debug)]
@@ -97,15 +82,18 @@ impl CurrentKey {
 
 /// Opens the file each time, since Kubernetes replaces a mounted Secret by renaming.
 fn read(path: &Path) -> Result<ApiKey, BadKeyFile> {
-    let bad = |reason: String| BadKeyFile { path: path.to_owned(), reason };
-    let no_key = || bad(format!("must hold 1 to {MAX_LENGTH} visible ASCII characters and nothing else"));
+    let bad = |what: &str| BadFile {
+        path: path.to_owned(),
+        text: format!("the file of the key, {}, {what}", path.display()),
+    };
+    let no_key = || bad(&format!("must hold 1 to {MAX_LENGTH} visible ASCII characters and nothing else"));
     let text = file::read_text(path, MAX_FILE_BYTES).map_err(|why| match why {
         Unreadable::NotText => no_key(),
-        other => bad(other.to_string()),
+        other => bad(&other.to_string()),
     })?;
     let key = text.trim_end_matches(['\n', '\r']);
     if key.is_empty() {
-        return Err(bad("is empty".to_owned()));
+        return Err(bad("is empty"));
     }
     ApiKey::new(key).ok_or_else(no_key)
 }

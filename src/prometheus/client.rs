@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::file::BadFile;
 use crate::metrics::Metrics;
 use crate::refreshed::Refreshed;
 
@@ -22,7 +23,7 @@ use super::credentials::aws::environment::AwsEnvironment;
 use super::error::{Error, ErrorKind};
 use super::http::{Deadline, SharedTransport, Transport};
 use super::upstream::Upstream;
-use super::upstream::all_named::{BadUpstreamsFile, Upstreams};
+use super::upstream::all_named::Upstreams;
 use health::Health;
 use learnt::LearntUpstreams;
 
@@ -81,7 +82,7 @@ impl Client {
         reach: Reach,
         connection_lifetime: Duration,
         metrics: Arc<Metrics>,
-    ) -> Result<Client, BadUpstreamsFile> {
+    ) -> Result<Client, BadFile> {
         let Reach { allowlist, authorities, proxy, upstreams_file, aws } = reach;
         let shared = SharedTransport::new(workers, connection_lifetime, authorities, proxy);
         Ok(Client {
@@ -119,7 +120,7 @@ impl Client {
 
     /// Reloads the upstreams file and the files that it names, where they have changed. A file that cannot be used keeps its old
     /// content and does not stop the others.
-    pub fn refresh(&self) -> Refreshed<BadUpstreamsFile> {
+    pub fn refresh(&self) -> Refreshed<BadFile> {
         self.upstreams.refresh()
     }
 

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::api::Gateway;
+use crate::file::BadFile;
 use crate::key::CurrentKey;
 use crate::log;
 use crate::metrics::{Metrics, WATCHED_FILES};
@@ -23,10 +24,8 @@ pub(super) fn refresh_for_ever(key: &CurrentKey, gateway: &Gateway, metrics: &Me
     let [mut key_file, mut upstreams] = WATCHED_FILES.map(follow);
     loop {
         thread::sleep(FILE_INTERVAL);
-        let of_key = Refreshed::from(key.refresh());
-        key_file.note(of_key.map_troubles(|bad| (bad.path.clone(), bad.to_string())));
-        let of_upstreams = gateway.client().refresh();
-        upstreams.note(of_upstreams.map_troubles(|bad| (bad.path().to_owned(), bad.to_string())));
+        key_file.note(key.refresh().into());
+        upstreams.note(gateway.client().refresh());
     }
 }
 
@@ -48,16 +47,16 @@ struct Follow<'m> {
 
 impl Follow<'_> {
     /// Counts a change, and each unusable file. Logs the trouble with a file when it begins, changes or ends.
-    fn note(&mut self, refreshed: Refreshed<(PathBuf, String)>) {
+    fn note(&mut self, refreshed: Refreshed<BadFile>) {
         let line = || log::Line::new("watched file").text("file", self.watched);
         if refreshed.has_changed {
             self.metrics.count_file_reload(self.watched, true);
             log::info(|| line().text("change", "taken over"));
         }
         let mut troubles = BTreeMap::new();
-        for (path, trouble) in refreshed.troubles {
+        for BadFile { path, text } in refreshed.troubles {
             // Several upstreams may name the same file: report it once.
-            troubles.entry(path).or_insert(trouble);
+            troubles.entry(path).or_insert(text);
         }
         for (path, trouble) in &troubles {
             self.metrics.count_file_reload(self.watched, false);

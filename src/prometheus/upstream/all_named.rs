@@ -1,12 +1,11 @@
 //! The upstreams of the upstreams file, which are reloaded when the file changes.
 
-use std::fmt;
 use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
-use crate::file;
+use crate::file::{self, BadFile};
 use crate::refreshed::Refreshed;
 
 use super::Upstream;
@@ -29,32 +28,6 @@ pub(in crate::prometheus) struct Upstreams {
     current: Current<Vec<Arc<NamedUpstream>>>,
 }
 
-/// Why the upstreams file cannot be used. Nothing of its content is repeated.
-#[derive(Debug)]
-pub struct BadUpstreamsFile {
-    path: PathBuf,
-    text: String,
-}
-
-impl fmt::Display for BadUpstreamsFile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl std::error::Error for BadUpstreamsFile {}
-
-impl BadUpstreamsFile {
-    fn new(path: &Path, what: &str) -> BadUpstreamsFile {
-        BadUpstreamsFile { path: path.to_owned(), text: format!("the upstreams file {}{what}", path.display()) }
-    }
-
-    /// The file to correct: this one, or one that it names.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
 impl Upstreams {
     /// The upstreams of a file; none without a file.
     ///
@@ -64,7 +37,7 @@ impl Upstreams {
         path: Option<PathBuf>,
         shared: SharedTransport,
         aws: AwsEnvironment,
-    ) -> Result<Upstreams, BadUpstreamsFile> {
+    ) -> Result<Upstreams, BadFile> {
         let upstreams = Upstreams { path, shared, aws, current: Current::default() };
         if let Some(path) = &upstreams.path {
             upstreams.take_over(path, read(path)?)?;
@@ -73,7 +46,7 @@ impl Upstreams {
     }
 
     /// Reloads the file and the files that it names, where they have changed. A file that cannot be used does not stop the others.
-    pub(in crate::prometheus) fn refresh(&self) -> Refreshed<BadUpstreamsFile> {
+    pub(in crate::prometheus) fn refresh(&self) -> Refreshed<BadFile> {
         let Some(path) = &self.path else { return Ok(false).into() };
         let own = read(path).and_then(|definitions| {
             let has_changed = self.current().iter().map(|one| &*one.definition).ne(&definitions);
@@ -82,10 +55,10 @@ impl Upstreams {
         let current = self.current();
         let named = current.iter().map(|upstream| {
             // The line of the value may have changed since the upstream was created.
-            let no_longer = |bad: Unusable| {
-                let to_correct = bad.file.as_deref().unwrap_or(path).to_owned();
-                let what = format!(", upstream {}: {}", upstream.definition.name, bad.of_named());
-                BadUpstreamsFile { path: to_correct, ..BadUpstreamsFile::new(path, &what) }
+            let no_longer = |unusable: Unusable| {
+                let to_correct = unusable.file.as_deref().unwrap_or(path).to_owned();
+                let what = format!(", upstream {}: {}", upstream.definition.name, unusable.of_named());
+                BadFile { path: to_correct, ..bad(path, &what) }
             };
             upstream.refresh(&self.shared.authorities).map_troubles(no_longer)
         });
@@ -94,7 +67,7 @@ impl Upstreams {
 
     /// Puts new definitions in force. An upstream whose definition has not changed keeps its connections and all that was learnt
     /// about it.
-    fn take_over(&self, path: &Path, definitions: Vec<Definition>) -> Result<(), BadUpstreamsFile> {
+    fn take_over(&self, path: &Path, definitions: Vec<Definition>) -> Result<(), BadFile> {
         let before = self.current();
         let mut now = Vec::with_capacity(definitions.len());
         for definition in definitions {
@@ -103,8 +76,9 @@ impl Upstreams {
                 None => {
                     let name = definition.name.clone();
                     let made = NamedUpstream::new(definition, &self.shared, &self.aws);
-                    now.push(Arc::new(made.map_err(|bad| {
-                        BadUpstreamsFile::new(path, &format!(", upstream {name}, line {}: {bad}", bad.place.line))
+                    now.push(Arc::new(made.map_err(|unusable| {
+                        let line = unusable.place.line;
+                        bad(path, &format!(", upstream {name}, line {line}: {unusable}"))
                     })?));
                 }
             }
@@ -152,10 +126,14 @@ impl Upstreams {
 }
 
 /// Reads the file by its path each time, because a mounted Secret is replaced by renaming.
-fn read(path: &Path) -> Result<Vec<Definition>, BadUpstreamsFile> {
-    let bad = |what: String| BadUpstreamsFile::new(path, &what);
+fn read(path: &Path) -> Result<Vec<Definition>, BadFile> {
     let text = file::read_text(path, MAX_FILE_BYTES)
-        .map_err(|why| bad(format!(" {} (--upstreams-file, or UPSTREAMS_FILE)", why.with_remedy())))?;
+        .map_err(|why| bad(path, &format!(" {} (--upstreams-file, or UPSTREAMS_FILE)", why.with_remedy())))?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    definition::parse(&text, folder).map_err(|what| bad(format!(", {what}")))
+    definition::parse(&text, folder).map_err(|what| bad(path, &format!(", {what}")))
+}
+
+/// An error about the upstreams file.
+fn bad(path: &Path, what: &str) -> BadFile {
+    BadFile { path: path.to_owned(), text: format!("the upstreams file {}{what}", path.display()) }
 }
