@@ -28,5 +28,6 @@ pub use error::{
 };
 pub use http::Deadline;
 pub use upstream::Upstream;
+pub use upstream::all_named::Upstreams;
 pub use upstream::trivial_query::TRIVIAL_QUERY;
 pub use upstreams_file::definition::Options;

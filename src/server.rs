@@ -53,7 +53,7 @@ pub fn run(settings: &Settings) -> Result<(), String> {
     let key = settings.api_key.load().map_err(|bad| format!("{bad}; give another --api-key-file"))?;
     let key = Arc::new(key);
     let (client, proxy) = reach::client(&settings.reach, settings.workers, settings.connection_lifetime, &metrics)?;
-    let named_upstreams = client.names().len();
+    let named_upstreams = client.upstreams.names().len();
     let memory = MemoryBudget::new(settings.memory_budget_bytes);
     let gateway = Gateway::new(Arc::clone(&key), settings.access, client, memory, Arc::clone(&metrics));
     let shared = Arc::new(Shared {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::model::query::{NanInterpretation, PartialResponse};
 use crate::nearest::nearest;
-use crate::prometheus::{Client, Upstream};
+use crate::prometheus::{Upstream, Upstreams};
 use crate::wire::connection_details::{ConnectionDetails, DetailsFault, DetailsField, FIELDS};
 use crate::wire::scalar::Scalar;
 
@@ -38,9 +38,9 @@ pub struct Datasource {
 
 /// Which upstreams Connection Details may choose from.
 #[derive(Debug, Default)]
-pub(super) struct Directory<'c> {
-    /// Has the named upstreams; absent in tests and fuzz targets.
-    pub(super) client: Option<&'c Client>,
+pub(super) struct Directory<'u> {
+    /// The named upstreams; absent in tests and fuzz targets.
+    pub(super) upstreams: Option<&'u Upstreams>,
     /// Whether Connection Details must name an upstream, and give no address.
     pub(super) requires_name: bool,
 }
@@ -100,7 +100,7 @@ fn upstream(directory: &Directory<'_>, details: &ConnectionDetails) -> Result<Up
 
 /// The named upstream; without a name, the only one in the upstreams file.
 fn named(directory: &Directory<'_>, name: Option<&str>) -> Result<Upstream, Error> {
-    if let Some(upstream) = directory.client.and_then(|client| client.named(name)) {
+    if let Some(upstream) = directory.upstreams.and_then(|upstreams| upstreams.find(name)) {
         return Ok(upstream);
     }
     let names = directory.names();
@@ -145,7 +145,7 @@ fn choice(directory: &Directory<'_>) -> String {
 
 impl Directory<'_> {
     fn names(&self) -> Vec<String> {
-        self.client.map(Client::names).unwrap_or_default()
+        self.upstreams.map(Upstreams::names).unwrap_or_default()
     }
 }
 

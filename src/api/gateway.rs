@@ -21,7 +21,7 @@ use crate::key::CurrentKey;
 use crate::memory::MemoryBudget;
 use crate::metrics::{Metrics, SharedPage};
 use crate::model::trace::Trace;
-use crate::prometheus::{Client, Deadline, Queued};
+use crate::prometheus::{Client, Deadline, Queued, Upstreams};
 use crate::wire::explanation;
 
 /// What clients may do.
@@ -113,9 +113,9 @@ impl Gateway {
         self.refuses_requests.store(true, Ordering::SeqCst);
     }
 
-    /// The client, through which the server re-reads the upstreams file and probes replicas.
-    pub fn client(&self) -> &Client {
-        &self.client
+    /// The named upstreams, whose file the server re-reads and whose replicas it probes.
+    pub fn upstreams(&self) -> &Upstreams {
+        &self.client.upstreams
     }
 
     /// Finds the route for the path of a request, and checks that the request may use it.
@@ -171,7 +171,7 @@ impl Gateway {
     /// Checks the body of a request, which gives its query, upstream and deadline. Returns the reply instead if the request is
     /// invalid or is only to be checked, or if its upstream is silent and another request probes it.
     pub fn prepare(&self, request: MethodRequest, body: &[u8], turn_began: Instant) -> Prepared {
-        let directory = Directory { client: Some(&self.client), requires_name: self.access.requires_name };
+        let directory = Directory { upstreams: Some(self.upstreams()), requires_name: self.access.requires_name };
         let (datasource, query) = match request.check(&directory, body) {
             Ok(checked) => checked,
             Err(error) => return Prepared::Reply(request.refuse(&error)),
@@ -259,7 +259,7 @@ impl Gateway {
             "namedUpstreamsOnly": self.access.requires_name,
         });
         if is_trusted {
-            facts["upstreams"] = json!(self.client.names());
+            facts["upstreams"] = json!(self.upstreams().names());
         }
         facts.to_string()
     }

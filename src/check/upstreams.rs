@@ -40,7 +40,7 @@ pub fn run(settings: &ReachSettings) -> Result<Report, String> {
     }
     let metrics = Arc::new(Metrics::new(1, 0));
     let (client, _) = reach::client(settings, MAX_AT_A_TIME, Duration::from_secs(60), &metrics)?;
-    let upstreams = client.all_named();
+    let upstreams = client.upstreams.all();
     let verdicts = in_order(upstreams.len(), |nth| {
         let (upstream, begun) = (&upstreams[nth], Instant::now());
         match test(&client, upstream) {

@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 
 use crate::file::BadFile;
 use crate::metrics::Metrics;
-use crate::refreshed::Refreshed;
 
 use super::access::{Allowlist, Authorities, Proxy};
 use super::credentials::aws::environment::AwsEnvironment;
@@ -46,7 +45,8 @@ pub const MAX_CALLS: u32 = 100;
 pub struct Client {
     /// Connections to the upstreams whose addresses are in Connection Details.
     transport: Transport,
-    upstreams: Upstreams,
+    /// The upstreams of the upstreams file.
+    pub upstreams: Upstreams,
     get_only: LearntUpstreams,
     without_remote_read: LearntUpstreams,
     victoria_metrics: LearntUpstreams,
@@ -96,32 +96,6 @@ impl Client {
             workers,
             metrics,
         })
-    }
-
-    /// The upstream with this name in the upstreams file. Without a name, the only upstream of the file; `None` if it has several.
-    pub fn named(&self, name: Option<&str>) -> Option<Upstream> {
-        self.upstreams.find(name)
-    }
-
-    /// All upstreams of the upstreams file, one item for each replica, in the order of the file.
-    pub fn all_named(&self) -> Vec<Upstream> {
-        self.upstreams.all()
-    }
-
-    /// The names of all upstreams of the upstreams file, in its order.
-    pub fn names(&self) -> Vec<String> {
-        self.upstreams.names()
-    }
-
-    /// Probes the replicas of all upstreams that have several. Takes a few seconds at most.
-    pub fn probe_replicas(&self) {
-        self.upstreams.probe_replicas();
-    }
-
-    /// Reloads the upstreams file and the files that it names, where they have changed. A file that cannot be used keeps its old
-    /// content and does not stop the others.
-    pub fn refresh(&self) -> Refreshed<BadFile> {
-        self.upstreams.refresh()
     }
 
     /// The lane of an upstream, which decides how its requests share the workers with those of other upstreams.

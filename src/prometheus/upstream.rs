@@ -33,7 +33,7 @@ const MIN_HIDDEN_BYTES: usize = 8;
 /// ```text
 /// Upstream::at_host("prometheus.monitoring.svc", 9090)?        prometheus.monitoring.svc:9090
 /// Upstream::at_url("https://user:password@p.example/prom")?    p.example:443/prom
-/// client.named(Some("mimir"))                                  mimir (mimir.example:443/prometheus)
+/// client.upstreams.find(Some("mimir"))                         mimir (mimir.example:443/prometheus)
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Upstream(Arc<UpstreamKind>);

@@ -25,7 +25,7 @@ pub(super) fn refresh_for_ever(key: &CurrentKey, gateway: &Gateway, metrics: &Me
     loop {
         thread::sleep(FILE_INTERVAL);
         key_file.note(key.refresh().into());
-        upstreams.note(gateway.client().refresh());
+        upstreams.note(gateway.upstreams().refresh());
     }
 }
 
@@ -33,7 +33,7 @@ pub(super) fn refresh_for_ever(key: &CurrentKey, gateway: &Gateway, metrics: &Me
 pub(super) fn probe_for_ever(gateway: &Gateway) {
     loop {
         thread::sleep(PROBE_INTERVAL);
-        gateway.client().probe_replicas();
+        gateway.upstreams().probe_replicas();
     }
 }
 

@@ -21,7 +21,7 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// The upstreams of the upstreams file.
 #[derive(Debug)]
-pub(in crate::prometheus) struct Upstreams {
+pub struct Upstreams {
     path: Option<PathBuf>,
     shared: SharedTransport,
     aws: AwsEnvironment,
@@ -45,8 +45,9 @@ impl Upstreams {
         Ok(upstreams)
     }
 
-    /// Reloads the file and the files that it names, where they have changed. A file that cannot be used does not stop the others.
-    pub(in crate::prometheus) fn refresh(&self) -> Refreshed<BadFile> {
+    /// Reloads the file and the files that it names, where they have changed. A file that cannot be used keeps its old content
+    /// and does not stop the others.
+    pub fn refresh(&self) -> Refreshed<BadFile> {
         let Some(path) = &self.path else { return Ok(false).into() };
         let own = read(path).and_then(|definitions| {
             let has_changed = self.current().iter().map(|one| &*one.definition).ne(&definitions);
@@ -91,8 +92,8 @@ impl Upstreams {
         self.current.get()
     }
 
-    /// The upstream with this name. Without a name, the only upstream of the file.
-    pub(in crate::prometheus) fn find(&self, name: Option<&str>) -> Option<Upstream> {
+    /// The upstream with this name. Without a name, the only upstream of the file; `None` if it has several.
+    pub fn find(&self, name: Option<&str>) -> Option<Upstream> {
         let current = self.current();
         let found = match name {
             Some(name) => current.iter().find(|one| one.definition.name == name),
@@ -102,8 +103,9 @@ impl Upstreams {
         found.map(|upstream| Upstream::named(Arc::clone(upstream), upstream.current_replica()))
     }
 
-    /// Probes the replicas of each upstream that has several, on a thread each. Returns when all probes are done.
-    pub(in crate::prometheus) fn probe_replicas(&self) {
+    /// Probes the replicas of each upstream that has several, on a thread each. Returns when all probes are done, after a few
+    /// seconds at most.
+    pub fn probe_replicas(&self) {
         let current = self.current();
         thread::scope(|scope| {
             for upstream in current.iter().filter(|one| one.definition.addresses.len() > 1) {
@@ -114,13 +116,13 @@ impl Upstreams {
         });
     }
 
-    /// All upstreams, one item for each replica.
-    pub(in crate::prometheus) fn all(&self) -> Vec<Upstream> {
+    /// All upstreams, one item for each replica, in the order of the file.
+    pub fn all(&self) -> Vec<Upstream> {
         self.current().iter().flat_map(|one| Upstream::named(Arc::clone(one), 0).replicas()).collect()
     }
 
     /// The names in the order of the file.
-    pub(in crate::prometheus) fn names(&self) -> Vec<String> {
+    pub fn names(&self) -> Vec<String> {
         self.current().iter().map(|one| one.definition.name.clone()).collect()
     }
 }
