@@ -38,7 +38,7 @@
 //! | [`error`], [`mod@log`], [`metrics`] | errors of requests, the log, and the mirror's own metrics |
 //! | [`mod@file`], [`refreshed`] | files that settings name, results of re-reading them |
 //! | [`key`], [`secret`] | the API key, secret texts |
-//! | [`memory`], [`mod@sync`] | the memory that requests share, locks |
+//! | [`memory`], [`mod@sync`] | the memory that requests share, locks and permits |
 //! | [`mod@reach`] | the client that the settings describe |
 //! | `nearest` | the name that a mistyped one may stand for |
 //!

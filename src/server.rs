@@ -35,7 +35,7 @@ use tiny_http::limits::LIMITS;
 use tiny_http::pipelining::Pipelines;
 use workers::blocking_threads::BlockingThreads;
 use workers::pool::Pool;
-use workers::write_permits::WritePermits;
+use workers::write_permits::write_permits;
 
 /// Serves until a signal ends it.
 ///
@@ -71,7 +71,7 @@ pub fn run(settings: &Settings) -> Result<(), String> {
         shared: Arc::clone(&shared),
         pool: Pool::new(settings.workers, settings.queue_size, Arc::clone(&metrics)).map_err(no_thread)?,
         blocking_threads: BlockingThreads::start("blocking", Arc::clone(&threads)).map_err(no_thread)?,
-        write_permits: WritePermits::among(settings.workers),
+        write_permits: write_permits(settings.workers),
         pipelines: Pipelines::default(),
     });
     watch(settings, &key, &shared, &metrics)?;

@@ -1,6 +1,7 @@
-//! Locks without poisoning. A panic costs one request; the others still need the data, which is whole at every point where code
-//! under a lock could panic.
+//! Locks without poisoning, and permits. A panic costs one request; the others still need the data, which is whole at every point
+//! where code under a lock could panic.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{self, Arc, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -70,6 +71,34 @@ impl<T> Current<T> {
     /// Replaces the data.
     pub fn set(&self, data: T) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(data);
+    }
+}
+
+/// Permits, of which a number is in use at a time at most.
+pub struct Permits {
+    in_use: AtomicUsize,
+    most: usize,
+}
+
+/// One of [`Permits`]; in use until it is dropped.
+pub struct Permit<'p>(&'p Permits);
+
+impl Permits {
+    /// At most this number of permits at a time.
+    pub const fn new(most: usize) -> Permits {
+        Permits { in_use: AtomicUsize::new(0), most }
+    }
+
+    /// A permit, if there is one left.
+    pub fn take(&self) -> Option<Permit<'_>> {
+        let one_more = |in_use| (in_use < self.most).then_some(in_use + 1);
+        self.in_use.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok().map(|_| Permit(self))
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        self.0.in_use.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -16,14 +16,14 @@ use crate::server::exchange::{Exchange, Shared};
 use crate::server::tiny_http::pipelining::{AfterTurn, Pipelines, RequestTurn};
 use crate::server::workers::blocking_threads::BlockingThreads;
 use crate::server::workers::pool::{Pool, TaskOutcome};
-use crate::server::workers::write_permits::WritePermits;
+use crate::sync::Permits;
 
 /// The threads, permits and shared state that serve requests.
 pub(super) struct Listener {
     pub(super) shared: Arc<Shared>,
     pub(super) pool: Pool,
     pub(super) blocking_threads: Arc<BlockingThreads>,
-    pub(super) write_permits: WritePermits,
+    pub(super) write_permits: Permits,
     pub(super) pipelines: Pipelines<Request>,
 }
 
@@ -138,7 +138,7 @@ impl Listener {
             };
             drop(body);
             let is_on_worker = matches!(outcome, TaskOutcome::Worker { .. });
-            let writing = if is_on_worker { listener.write_permits.begin() } else { None };
+            let writing = if is_on_worker { listener.write_permits.take() } else { None };
             match writing {
                 Some(_writing) => {
                     exchange.finish(reply);

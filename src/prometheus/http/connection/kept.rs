@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use ureq::unversioned::transport::Transport;
 
 use crate::prometheus::error::ErrorKind;
 use crate::prometheus::http::connector::{Connector, Others, Peer};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, Permits};
 
 /// How long a kept connection may be silent before a second one is opened, and the part of the remaining time that this may be.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
@@ -26,10 +26,7 @@ pub(super) const MIN_PATIENCE: Duration = Duration::from_millis(300);
 pub(super) const MAX_DOUBLINGS: u32 = 5;
 
 /// The most second connections that are opened at a time, each on a thread.
-pub(super) const MAX_SECOND_DIALS: usize = 16;
-
-/// The number of second connections that are being opened.
-pub(super) static SECOND_DIALS: AtomicUsize = AtomicUsize::new(0);
+static SECOND_DIALS: Permits = Permits::new(16);
 
 /// Opens connections that ureq keeps.
 #[derive(Debug, Clone)]
@@ -139,7 +136,7 @@ impl Kept {
         self: &Arc<Kept>,
         deadline: Instant,
     ) -> Option<Receiver<Result<OpenConnection, ErrorKind>>> {
-        let permit = DialPermit::take()?;
+        let permit = SECOND_DIALS.take()?;
         let (sender, receiver) = mpsc::channel();
         let kept = Arc::clone(self);
         let dial = move || {
@@ -149,22 +146,6 @@ impl Kept {
             let _ = sender.send(result);
         };
         thread::Builder::new().name("second-dial".to_owned()).spawn(dial).ok().map(|_| receiver)
-    }
-}
-
-/// The right to open a second connection.
-pub(super) struct DialPermit;
-
-impl DialPermit {
-    pub(super) fn take() -> Option<DialPermit> {
-        let one_more = |dials| (dials < MAX_SECOND_DIALS).then_some(dials + 1);
-        SECOND_DIALS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok().map(|_| DialPermit)
-    }
-}
-
-impl Drop for DialPermit {
-    fn drop(&mut self) {
-        SECOND_DIALS.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
