@@ -16,6 +16,8 @@ pub struct SampleQuery<'a> {
     pub label_patterns: &'a [(String, String)],
     /// The range of time, both ends included.
     pub range: TimeRange,
+    /// How many bytes the request holds already.
+    pub held_bytes: usize,
 }
 
 /// Samples that were read.

@@ -54,7 +54,7 @@ impl Session<'_> {
         query: &SampleQuery<'_>,
         sink: &mut impl SampleSink,
     ) -> Result<RemoteRead, Error> {
-        let SampleQuery { promql, metric, label_patterns, range } = *query;
+        let SampleQuery { promql, metric, label_patterns, range, .. } = *query;
         let mut call = self.begin(READ, READ_PATH, Some(promql), CallKind::Evaluation)?;
         if self.recorded_calls.is_some() {
             call.record.times = vec![("start", seconds(range.start)), ("end", seconds(range.end))];

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::Session;
 use super::call::ApiCall;
 use super::remote_read::RemoteRead;
+use crate::memory::{Memory, NoMemory};
 use crate::metrics::SampleSource;
 use crate::model::sample::{Labels, Sample, SampleSink};
 use crate::prometheus::client::params::seconds;
@@ -16,20 +17,31 @@ use crate::prometheus::error::{CallKind, Error, ErrorKind};
 
 impl Session<'_> {
     /// Reads samples: by remote read, or by a range selector if the upstream has no remote read. `new_sink` creates the sink that
-    /// receives them, a new one for each attempt.
+    /// receives them, a new one for each attempt. What the sink keeps counts towards the memory of the request.
     ///
     /// # Errors
-    /// Fails if the samples cannot be read; never because a sink has seen enough.
+    /// Fails if the samples cannot be read, or if there is no memory for them; never because a sink has seen enough.
     pub fn samples<S: SampleSink>(
         &mut self,
         query: &SampleQuery<'_>,
         new_sink: impl Fn() -> S,
     ) -> Result<SamplesRead<S>, Error> {
-        let new_sink = || CountingSink { sink: new_sink(), series: 0, samples: 0 };
-        let SamplesRead { sink: CountingSink { sink, series, samples }, source, too_large } =
-            self.samples_from_anywhere(query, new_sink)?;
+        let (memory, held_bytes) = (self.memory.clone(), query.held_bytes);
+        let metered = || MeteredSink {
+            sink: new_sink(),
+            memory: memory.clone(),
+            held_bytes,
+            refused: None,
+            series: 0,
+            samples: 0,
+        };
+        let SamplesRead { sink: MeteredSink { sink, refused, series, samples, .. }, source, too_large } =
+            self.samples_from_anywhere(query, metered)?;
         self.note_found(series, samples);
-        Ok(SamplesRead { sink, source, too_large })
+        match refused {
+            Some(none) => Err(self.no_memory(none)),
+            None => Ok(SamplesRead { sink, source, too_large }),
+        }
     }
 
     fn samples_from_anywhere<S: SampleSink>(
@@ -103,14 +115,17 @@ impl Session<'_> {
     }
 }
 
-/// Counts the series and samples that a sink gets.
-struct CountingSink<S> {
+/// Passes samples on to a sink while there is memory for what the sink keeps, and counts them.
+struct MeteredSink<S> {
     sink: S,
+    memory: Memory,
+    held_bytes: usize,
+    refused: Option<NoMemory>,
     series: u64,
     samples: u64,
 }
 
-impl<S: SampleSink> SampleSink for CountingSink<S> {
+impl<S: SampleSink> SampleSink for MeteredSink<S> {
     fn begin(&mut self, labels: impl FnOnce() -> Labels) {
         self.series += 1;
         self.sink.begin(labels);
@@ -118,10 +133,8 @@ impl<S: SampleSink> SampleSink for CountingSink<S> {
 
     fn take(&mut self, samples: &[Sample]) -> ControlFlow<()> {
         self.samples += samples.len() as u64;
-        self.sink.take(samples)
-    }
-
-    fn kept_bytes(&self) -> usize {
-        self.sink.kept_bytes()
+        self.sink.take(samples)?;
+        self.refused = self.memory.hold(self.held_bytes + self.sink.kept_bytes()).err();
+        if self.refused.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
