@@ -8,7 +8,7 @@ use ureq::http::header::{LOCATION, RETRY_AFTER};
 use super::call_context::CallContext;
 use super::challenges::{how_to_allow, how_to_correct_credentials, how_to_give_credentials, listed, schemes};
 use super::redirect::Redirect;
-use super::retry_after::{RetryAfter, again};
+use super::retry_after;
 use super::vocabulary::Vocabulary;
 
 /// An HTTP status without data.
@@ -20,8 +20,8 @@ pub struct StatusFailure {
     pub meaning: StatusMeaning,
     /// The schemes of the challenges, if the status is about credentials.
     pub challenges: Vec<String>,
-    /// When to try again, if that may help and the response says so.
-    pub retry_after: Option<RetryAfter>,
+    /// After what to try again, if that may help and the response says so.
+    pub retry_after: Option<String>,
     /// What the upstream, or a gateway in front of it, says about it, shortened.
     pub words: Option<String>,
     /// Whether the upstream, and thus its credentials, is defined in the upstreams file.
@@ -113,7 +113,7 @@ impl StatusFailure {
             status,
             meaning,
             challenges: if is_about_credentials { schemes(headers) } else { Vec::new() },
-            retry_after: text(RETRY_AFTER).and_then(RetryAfter::parse).filter(|_| may_be_retried),
+            retry_after: text(RETRY_AFTER).and_then(retry_after::parse).filter(|_| may_be_retried),
             words: None,
             is_named: context.is_named,
             is_signed: context.is_signed,
@@ -191,7 +191,10 @@ impl StatusFailure {
     fn details(&self) -> String {
         match self.meaning {
             StatusMeaning::TenantRequired => format!(": {NO_TENANT}"),
-            _ => listed(&self.challenges) + &again(self.retry_after.as_ref()),
+            _ => {
+                let again = self.retry_after.as_ref().map(|after| format!(", again after {after}"));
+                listed(&self.challenges) + &again.unwrap_or_default()
+            }
         }
     }
 
