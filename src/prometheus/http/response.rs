@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use ureq::BodyReader;
@@ -38,8 +38,7 @@ impl UpstreamResponse {
             reader: body.into_with_config().limit(max_bytes).reader(),
             deadline,
             charged: None,
-            read_bytes: 0,
-            meter: None,
+            read_bytes: Arc::default(),
             begun,
             waited: begun.elapsed(),
             has_length: headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING),
@@ -67,9 +66,8 @@ pub(in crate::prometheus) struct ResponseBody {
     deadline: Deadline,
     /// The memory that what is decoded of it is charged to.
     charged: Option<Memory>,
-    read_bytes: usize,
-    /// Counts the bytes that are read, if a query is recorded.
-    pub(in crate::prometheus) meter: Option<Arc<AtomicU64>>,
+    /// How many bytes were read.
+    pub(in crate::prometheus) read_bytes: Arc<AtomicUsize>,
     /// When the call began.
     begun: Instant,
     /// How much of the time since then was spent on waiting for the upstream.
@@ -123,12 +121,9 @@ impl Read for ResponseBody {
         if self.first.is_none() {
             self.first = buffer[..amount].first().copied();
         }
-        if let Some(meter) = &self.meter {
-            meter.fetch_add(amount as u64, Ordering::Relaxed);
-        }
-        self.read_bytes += amount;
+        let read_bytes = self.read_bytes.fetch_add(amount, Ordering::Relaxed) + amount;
         if let Some(memory) = &self.charged {
-            memory.hold(self.read_bytes * DECODED_BYTES).map_err(io::Error::other)?;
+            memory.hold(read_bytes * DECODED_BYTES).map_err(io::Error::other)?;
         }
         Ok(amount)
     }

@@ -1,7 +1,7 @@
 //! One call from begin to end: admission, interpretation, metrics, log and recording.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::Session;
@@ -44,15 +44,15 @@ pub(super) struct OngoingCall {
     waited_for_memory: Duration,
     /// What is known of it so far; its time parameters only if it is recorded.
     pub(super) record: CallRecord,
-    /// Counts the bytes of the response, if it is recorded.
-    meter: Option<Arc<AtomicU64>>,
+    /// How many bytes of the response were read.
+    read_bytes: Arc<AtomicUsize>,
 }
 
 impl OngoingCall {
     /// Notes that the response has begun.
-    pub(super) fn begin_response(&mut self, response: &mut UpstreamResponse) {
+    pub(super) fn begin_response(&mut self, response: &UpstreamResponse) {
         self.record.status = Some(response.status);
-        response.body.meter.clone_from(&self.meter);
+        self.read_bytes = Arc::clone(&response.body.read_bytes);
     }
 }
 
@@ -105,8 +105,8 @@ impl Session<'_> {
         if self.recorded_calls.is_some() {
             call.record.times = api_call.params.iter().filter(|(name, _)| TIMES.contains(name)).cloned().collect();
         }
-        let mut response = self.send(api_call);
-        if let Ok(response) = &mut response {
+        let response = self.send(api_call);
+        if let Ok(response) = &response {
             call.begin_response(response);
             if response.is_victoria_metrics() && !self.is_victoria_metrics() {
                 self.client.victoria_metrics.add(&self.upstream, Instant::now());
@@ -152,9 +152,9 @@ impl Session<'_> {
         self.last_call_kind = call_kind;
         let waited_for_memory = self.memory.waited();
         self.before.calls = Some((self.calls, self.waited_for_calls.as_millis()));
-        let meter = self.recorded_calls.as_ref().map(|_| Arc::default());
         let record = CallRecord { path: path.to_owned(), query: query.map(logged), ..CallRecord::default() };
-        Ok(OngoingCall { endpoint, call_kind, started: Instant::now(), waited_for_memory, record, meter })
+        let (started, read_bytes) = (Instant::now(), Arc::default());
+        Ok(OngoingCall { endpoint, call_kind, started, waited_for_memory, record, read_bytes })
     }
 
     /// Ends a call: counts, logs and records it.
@@ -182,7 +182,7 @@ impl Session<'_> {
         });
         if let Some(recorded) = &mut self.recorded_calls {
             let replica = self.upstream.replica().map(str::to_owned);
-            let bytes = call.meter.map_or(0, |meter| meter.load(Ordering::Relaxed));
+            let bytes = call.read_bytes.load(Ordering::Relaxed) as u64;
             recorded.push(CallRecord { replica, outcome, took, bytes, ..call.record });
         }
     }

@@ -69,8 +69,8 @@ impl Session<'_> {
             // The decoder bounds it.
             max_bytes: u64::MAX,
         };
-        let result = self.transport().send(outgoing).and_then(|mut response| {
-            call.begin_response(&mut response);
+        let result = self.transport().send(outgoing).and_then(|response| {
+            call.begin_response(&response);
             streamed(response, range, sink)
         });
         let as_prometheus = result.as_ref().is_ok_and(|read| *read == RemoteRead::Read);
