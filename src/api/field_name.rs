@@ -49,6 +49,6 @@ impl MirrorQuery for NamesQuery {
         let mut fields: Vec<_> = condition::SOURCE_KEYS.into_iter().chain(labels).map(descriptor).collect();
         let is_partial = fields.len() > limit;
         fields.truncate(limit);
-        json(&FieldNamesResponse { fields, is_partial })
+        Ok(json(&FieldNamesResponse { fields, is_partial }))
     }
 }

@@ -59,7 +59,7 @@ impl MirrorQuery for ValuesQuery {
             condition::EXPRESSION => Texts::default(),
             label => self.fetch(session, label)?,
         };
-        json(&self.page(&values))
+        Ok(json(&self.page(&values)))
     }
 }
 

@@ -54,7 +54,7 @@ impl Reply {
 
     /// A reply whose status and body report an error.
     pub(super) fn of_error(route_name: &'static str, error: &Error) -> Reply {
-        let mut reply = Reply::failure(route_name, error.status(), json(&error.body()).unwrap_or_default(), error);
+        let mut reply = Reply::failure(route_name, error.status(), json(&error.body()), error);
         match error {
             Error::VerbNotAllowed(allow) => reply.headers.push(("Allow", (*allow).to_owned())),
             Error::Overloaded(_) | Error::TooManyBodies | Error::NoRoom | Error::ShuttingDown => {
@@ -79,11 +79,8 @@ impl Reply {
 }
 
 /// A response as JSON.
-///
-/// # Errors
-/// When it cannot be serialised, which is a fault of the mirror.
-pub(super) fn json(response: &impl Serialize) -> Result<Vec<u8>, Error> {
-    serde_json::to_vec(response).map_err(|_| Error::Internal)
+pub(super) fn json(response: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(response).expect("responses have nothing that JSON cannot express")
 }
 
 /// What the log says about a reply.
