@@ -25,7 +25,7 @@ const TIMES: [&str; 4] = ["time", "start", "end", "step"];
 pub(super) struct ApiCall<'a> {
     /// The name of the endpoint in the metrics.
     pub(super) endpoint: &'static str,
-    pub(super) path: &'a str,
+    pub(super) path: String,
     pub(super) params: Params,
     /// The PromQL or selector that an error shows.
     pub(super) query: Option<&'a str>,
@@ -101,7 +101,7 @@ impl Session<'_> {
         &mut self,
         api_call: &ApiCall<'_>,
     ) -> Result<(OngoingCall, Result<UpstreamResponse, ErrorKind>), Error> {
-        let mut call = self.begin(api_call.endpoint, api_call.path, api_call.query, api_call.call_kind)?;
+        let mut call = self.begin(api_call.endpoint, &api_call.path, api_call.query, api_call.call_kind)?;
         if self.recorded_calls.is_some() {
             call.record.times = api_call.params.iter().filter(|(name, _)| TIMES.contains(name)).cloned().collect();
         }

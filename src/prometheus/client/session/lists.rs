@@ -84,11 +84,11 @@ impl Session<'_> {
     fn names_call<'a>(
         &self,
         endpoint: &'static str,
-        path: &'a str,
+        path: &str,
         query: Option<&'a str>,
         params: Params,
     ) -> ApiCall<'a> {
-        let (call_kind, deadline) = (CallKind::Names, self.deadline);
+        let (path, call_kind, deadline) = (path.to_owned(), CallKind::Names, self.deadline);
         ApiCall { endpoint, path, params, query, call_kind, by_post: false, deadline }
     }
 

@@ -39,11 +39,7 @@ impl Session<'_> {
         params: Params,
         expected: &[ResultType],
     ) -> Result<(ResultType, SeriesSet), Error> {
-        let params = self.evaluation_params(promql, params);
-        let path = &format!("/api/v1/{endpoint}");
-        let (query, deadline) = (Some(promql), self.deadline);
-        let api_call = ApiCall { endpoint, path, params, query, call_kind, by_post: true, deadline };
-        match self.call(api_call, QueryResult::decode)? {
+        match self.call(self.evaluation(endpoint, call_kind, promql, params), QueryResult::decode)? {
             Some(result) if expected.contains(&result.kind) => {
                 let samples = result.found.series.iter().map(|one| one.samples.len() as u64).sum();
                 self.note_found(result.found.total as u64, samples);
@@ -53,14 +49,22 @@ impl Session<'_> {
         }
     }
 
-    pub(super) fn evaluation_params(&self, promql: &str, mut params: Params) -> Params {
+    /// The call that evaluates an expression. `params` has the times.
+    pub(super) fn evaluation<'a>(
+        &self,
+        endpoint: &'static str,
+        call_kind: CallKind,
+        promql: &'a str,
+        mut params: Params,
+    ) -> ApiCall<'a> {
         params.push(("query", promql.to_owned()));
         // Prometheus stops the evaluation when the mirror stops waiting.
         params.push(("timeout", seconds(self.deadline.remaining().as_millis().max(1) as i64)));
         // VictoriaMetrics moves the times to multiples of the step, unless `nocache` is set.
         params.push(("nocache", "1".to_owned()));
         params.extend(self.partial_params());
-        params
+        let (path, query, deadline) = (format!("/api/v1/{endpoint}"), Some(promql), self.deadline);
+        ApiCall { endpoint, path, params, query, call_kind, by_post: true, deadline }
     }
 
     /// Tells VictoriaMetrics clusters and Thanos what to do when data is missing. Other servers ignore it.

@@ -4,7 +4,6 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use super::Session;
-use super::call::ApiCall;
 use super::remote_read::RemoteRead;
 use crate::memory::{Memory, NoMemory};
 use crate::metrics::SampleSource;
@@ -74,16 +73,8 @@ impl Session<'_> {
         mut sink: S,
     ) -> Result<SamplesRead<S>, Error> {
         let SampleQuery { promql, range, .. } = *query;
-        let params = self.evaluation_params(promql, vec![("time", seconds(range.end))]);
-        let api_call = ApiCall {
-            endpoint: "query",
-            path: "/api/v1/query",
-            params,
-            query: Some(promql),
-            call_kind: CallKind::Evaluation,
-            by_post: true,
-            deadline: self.deadline,
-        };
+        let time = vec![("time", seconds(range.end))];
+        let api_call = self.evaluation("query", CallKind::Evaluation, promql, time);
         let context = self.upstream.context();
         let taken = self.call_with(api_call, |response| {
             // VictoriaMetrics does not store NaN, and shows the end of a series as NaN.
