@@ -91,23 +91,19 @@ impl OAuth2 {
         let OAuth2Definition { client_id, scopes, endpoint_params, token_url, token_path, token_url_query, .. } =
             &self.definition;
         let secret = self.client_secret.current();
-        let mut params = vec![("grant_type".to_owned(), "client_credentials".to_owned())];
+        let scope = scopes.join(" ");
+        let mut params = vec![("grant_type", "client_credentials")];
         if !scopes.is_empty() {
-            params.push(("scope".to_owned(), scopes.join(" ")));
+            params.push(("scope", &scope));
         }
-        params.extend(endpoint_params.iter().map(|(name, value)| (name.clone(), value.reveal().to_owned())));
+        params.extend(endpoint_params.iter().map(|(name, value)| (name.as_str(), value.reveal())));
         // Both are first encoded as in a form (RFC 6749, "Client Password").
         let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let encoded_basic = || basic(encoded(client_id).as_bytes(), encoded(secret.reveal()).as_bytes());
-        let authorization = if in_form {
-            params.extend(
-                [("client_id", client_id.as_str()), ("client_secret", secret.reveal())]
-                    .map(|(name, value)| (name.to_owned(), value.to_owned())),
-            );
-            None
-        } else {
-            Some(encoded_basic())
-        };
+        if in_form {
+            params.extend([("client_id", client_id.as_str()), ("client_secret", secret.reveal())]);
+        }
+        let authorization = (!in_form).then(encoded_basic);
         let begun = Instant::now();
         let target = CallTarget {
             address: token_url,

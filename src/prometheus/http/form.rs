@@ -13,7 +13,7 @@ const USUAL_FORM_BYTES: usize = 512;
 pub(in crate::prometheus) type Params = Vec<(&'static str, String)>;
 
 /// Parameters as a form or as the query of a URL, `name=value&...`. ureq would build a string for each part.
-pub(in crate::prometheus) fn url_encoded<N: AsRef<str>>(params: &[(N, String)]) -> String {
+pub(in crate::prometheus) fn url_encoded<N: AsRef<str>, V: AsRef<str>>(params: &[(N, V)]) -> String {
     let mut form = String::with_capacity(USUAL_FORM_BYTES);
     for (name, value) in params {
         if !form.is_empty() {
@@ -21,7 +21,7 @@ pub(in crate::prometheus) fn url_encoded<N: AsRef<str>>(params: &[(N, String)]) 
         }
         form.extend(utf8_percent_encode(name.as_ref(), RESERVED));
         form.push('=');
-        form.extend(utf8_percent_encode(value, RESERVED));
+        form.extend(utf8_percent_encode(value.as_ref(), RESERVED));
     }
     form
 }
@@ -42,6 +42,6 @@ mod tests {
             url_encoded(&params),
             "match%5B%5D=%7Ba%3D%22%C3%A4%20b%22%2Cc%21%3D%22%26%2B%25%22%7D&time=1.5&empty="
         );
-        assert_eq!(url_encoded::<&str>(&[]), "");
+        assert_eq!(url_encoded::<&str, &str>(&[]), "");
     }
 }

@@ -1,6 +1,7 @@
 //! Where Amazon's keys come from, in the order of Amazon's SDKs ("Standardized credential providers").
 
 use std::path::Path;
+use std::slice;
 use std::time::{Duration, Instant, SystemTime};
 
 use ureq::http::{HeaderName, Uri};
@@ -80,7 +81,7 @@ impl Sources {
     /// The keys of a role, which the given keys may assume.
     pub(super) fn assume(&self, role: &Role, keys: &AwsKeys, deadline: Deadline) -> FoundKeys {
         let mut params = self.assumption("AssumeRole", &role.arn);
-        params.extend(role.external_id.iter().map(|id| ("ExternalId".to_owned(), id.clone())));
+        params.extend(role.external_id.iter().map(|id| ("ExternalId", id.as_str())));
         let signed = Signed { keys, scope: Scope { region: &self.region, service: "sts" } };
         self.of_token_service(&params, &signed, &keys.secrets(), deadline)
     }
@@ -105,20 +106,18 @@ impl Sources {
     fn of_web_identity(&self, file: &Path, arn: &str, deadline: Deadline) -> FoundKeys {
         let token = Secret::new(read(file)?.trim());
         let mut params = self.assumption("AssumeRoleWithWebIdentity", arn);
-        params.push(("WebIdentityToken".to_owned(), token.reveal().to_owned()));
-        self.of_token_service(&params, &Fixed::default(), &[token], deadline)
+        params.push(("WebIdentityToken", token.reveal()));
+        self.of_token_service(&params, &Fixed::default(), slice::from_ref(&token), deadline)
     }
 
-    fn assumption(&self, action: &str, arn: &str) -> Vec<(String, String)> {
+    fn assumption<'a>(&'a self, action: &'a str, arn: &'a str) -> Vec<(&'static str, &'a str)> {
         let session = self.environment.role_session_name.as_deref().unwrap_or(SESSION);
-        [("Action", action), ("Version", "2011-06-15"), ("RoleArn", arn), ("RoleSessionName", session)]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .to_vec()
+        vec![("Action", action), ("Version", "2011-06-15"), ("RoleArn", arn), ("RoleSessionName", session)]
     }
 
     fn of_token_service(
         &self,
-        params: &[(String, String)],
+        params: &[(&str, &str)],
         credentials: &dyn Authorize,
         secrets: &[Secret],
         deadline: Deadline,
