@@ -14,12 +14,14 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Metric, Registry};
 
+use crate::compute::screen::Dropped;
+
 mod codes;
 mod labels;
 mod process;
 mod shared_page;
 
-use labels::{ENDPOINTS, FAILED, INFINITE, LabelList, NAN, OneLabel, RequestLabels, TAKEN_OVER, TOO_LARGE};
+use labels::{ENDPOINTS, FAILED, LabelList, OneLabel, RequestLabels, TAKEN_OVER};
 use process::OpenDescriptors;
 
 pub use codes::{ERROR_CODES, NOT_ALLOWED, REJECTIONS};
@@ -89,19 +91,6 @@ pub struct Metrics {
     resident_bytes: Level,
     open_descriptors: Level,
     descriptor_counter: OpenDescriptors,
-}
-
-/// How many points a response has, and how many samples and points were left out of it.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct PointCounts {
-    /// Points that were sent.
-    pub sent: u64,
-    /// Samples that are NaN.
-    pub nan: u64,
-    /// Samples that are infinite.
-    pub infinite: u64,
-    /// Points that are too large for JSON.
-    pub too_large: u64,
 }
 
 /// The registry while metrics are added to it, each with its name and its help.
@@ -191,7 +180,7 @@ impl Metrics {
         start(&self.errors, "code", &ERROR_CODES);
         let sources = [SampleSource::RemoteRead, SampleSource::RangeSelector, SampleSource::PromQl];
         start(&self.sample_reads, "source", &sources.map(SampleSource::name));
-        start(&self.points_dropped, "reason", &[NAN, INFINITE, TOO_LARGE]);
+        start(&self.points_dropped, "reason", &Dropped::default().by_reason().map(|(reason, _)| reason));
         for endpoint in ENDPOINTS {
             let labels = labels::of_call(endpoint, Some(NOT_ALLOWED), &UpstreamLabels::default());
             self.calls.get_or_create(&labels).0.inc_by(0);
@@ -230,9 +219,9 @@ impl Metrics {
     }
 
     /// Counts the points of a response, and what was left out of it.
-    pub fn count_points(&self, PointCounts { sent, nan, infinite, too_large }: PointCounts) {
+    pub fn count_points(&self, sent: u64, dropped: Dropped) {
         self.points_sent.0.inc_by(sent);
-        for (reason, count) in [(NAN, nan), (INFINITE, infinite), (TOO_LARGE, too_large)] {
+        for (reason, count) in dropped.by_reason() {
             self.points_dropped.get_or_create(&[("reason", reason)]).0.inc_by(count);
         }
     }
@@ -315,8 +304,8 @@ mod tests {
             "ok",
             Duration::from_millis(1),
         );
-        metrics.count_points(PointCounts { sent: 5, nan: 1, infinite: 2, too_large: 3 });
-        metrics.count_points(PointCounts { sent: 5, ..PointCounts::default() });
+        metrics.count_points(5, Dropped { nan: 1, infinite: 2, too_large: 3 });
+        metrics.count_points(5, Dropped::default());
         metrics.panics.inc();
         metrics.accept_failures.inc();
         metrics.evicted_connections.inc();

@@ -10,7 +10,6 @@ use crate::compute::points::Points;
 use crate::compute::screen::Dropped;
 use crate::error::Error;
 use crate::log;
-use crate::metrics::PointCounts;
 use crate::model::aggregation::Aggregation;
 use crate::model::query::{MAX_POINTS, MetricQuery, Order, Source};
 use crate::model::sample_kind::SampleKind;
@@ -52,17 +51,15 @@ impl MirrorQuery for MetricQuery {
         let dropped = points.dropped;
         if dropped != Dropped::default() {
             log::info(|| {
-                log::Line::new("values dropped")
-                    .number("nan", dropped.nan)
-                    .number("infinite", dropped.infinite)
-                    .number("too_large", dropped.too_large)
-                    .text("promql", session.last_query().unwrap_or_default())
+                let line = log::Line::new("values dropped");
+                let line =
+                    dropped.by_reason().into_iter().fold(line, |line, (reason, count)| line.number(reason, count));
+                line.text("promql", session.last_query().unwrap_or_default())
             });
         }
         context.explained =
             explains.then(|| explain::points_explanation(session, recording, self, nan, interval_ms, &points));
-        let Dropped { nan, infinite, too_large } = dropped;
-        metrics.count_points(PointCounts { sent: points.count() as u64, nan, infinite, too_large });
+        metrics.count_points(points.count() as u64, dropped);
         let bytes = points.kept_bytes() + body_bytes(points.count(), self.aggregation.is_some());
         session.hold(bytes)?;
         Ok(body(points, self.aggregation))

@@ -16,6 +16,11 @@ pub struct Dropped {
 }
 
 impl Dropped {
+    /// The counts, each with its reason.
+    pub fn by_reason(self) -> [(&'static str, u64); 3] {
+        [("nan", self.nan), ("infinite", self.infinite), ("too_large", self.too_large)]
+    }
+
     /// Adds other counts.
     pub fn add(&mut self, other: Dropped) {
         self.nan += other.nan;

@@ -69,10 +69,3 @@ impl SampleSource {
 /// The endpoints of Prometheus's HTTP API that the mirror calls.
 pub(super) const ENDPOINTS: [&str; 7] =
     ["read", "query", "query_range", "labels", "label_values", "series", "metadata"];
-
-/// Why a sample is dropped: it is not a number.
-pub(super) const NAN: &str = "nan";
-/// Why a sample is dropped: JSON has no infinite numbers.
-pub(super) const INFINITE: &str = "infinite";
-/// Why a point is dropped: its value exceeds the largest number of JSON.
-pub(super) const TOO_LARGE: &str = "too_large";
