@@ -103,7 +103,7 @@ impl Transport for Connection {
 
     fn is_open(&mut self) -> bool {
         !self.call.is_unanswered
-            && self.open.since.elapsed() < self.kept.lifetime
+            && self.open.since.elapsed() < self.kept.connector.lifetime
             && self.open.generation == self.kept.generation.load(Ordering::Relaxed)
             && self.open.transport.is_open()
     }

@@ -80,6 +80,10 @@ pub(super) struct Connector {
     pub(super) tls: Tls,
     /// TLS with the proxy.
     pub(super) proxy_tls: Arc<Tls>,
+    /// The most time that making a connection may take, whatever the deadline.
+    pub(super) patience: Duration,
+    /// How long a connection is used.
+    pub(super) lifetime: Duration,
 }
 
 impl Connector {
@@ -104,6 +108,7 @@ impl Connector {
     /// # Errors
     /// Fails if the allow-list refuses the upstream, or if there is no connection before the deadline.
     pub(super) fn open(&self, uri: &Uri, deadline: Instant) -> Result<(Box<dyn Transport>, Option<Peer>), ErrorKind> {
+        let deadline = deadline.min(Instant::now() + self.patience);
         match self.way_to(uri)? {
             ConnectRoute::Direct { by_address } => {
                 let (transport, peer) = self.secured(&self.tls, uri, deadline, by_address)?;

@@ -75,14 +75,14 @@ impl SharedTransport {
 }
 
 impl Transport {
-    /// `connect_patience` bounds the time that making one connection may take, whatever the deadline.
+    /// `patience` bounds the time that making one connection may take, whatever the deadline.
     pub(super) fn new(
         shared: &SharedTransport,
         allowlist: Allowlist,
         proxy: Option<Proxy>,
         tls: Tls,
         proxy_tls: Arc<Tls>,
-        connect_patience: Duration,
+        patience: Duration,
     ) -> Transport {
         let config = Agent::config_builder()
             // The body of an error status explains it.
@@ -96,9 +96,9 @@ impl Transport {
             .max_idle_age(MAX_IDLE_AGE)
             .user_agent(USER_AGENT)
             .build();
-        let lookups = Arc::clone(&shared.lookups);
-        let connector = Arc::new(Connector { allowlist, proxy, lookups, mute: Mute::default(), tls, proxy_tls });
-        let keep = Keep::new(Arc::clone(&connector), shared.connection_lifetime, connect_patience);
+        let (lookups, lifetime, mute) = (Arc::clone(&shared.lookups), shared.connection_lifetime, Mute::default());
+        let connector = Arc::new(Connector { allowlist, proxy, lookups, mute, tls, proxy_tls, patience, lifetime });
+        let keep = Keep::new(Arc::clone(&connector));
         let kept = keep.clone();
         Transport { agent: Agent::with_parts(config, keep, AllowlistResolver(Arc::clone(&connector))), connector, kept }
     }

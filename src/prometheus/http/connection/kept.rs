@@ -1,4 +1,4 @@
-//! What all connections to an upstream share: their generation and lifetime, and how long a silent one is waited for.
+//! What all connections to an upstream share: their generation, and how long a silent one is waited for.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -32,8 +32,6 @@ static SECOND_DIALS: Permits = Permits::new(16);
 #[derive(Debug, Clone)]
 pub(in crate::prometheus::http) struct Keep {
     pub(super) connector: Arc<Connector>,
-    pub(super) lifetime: Duration,
-    pub(super) connect_patience: Duration,
     /// By scheme, host and port. Contains only upstreams with connections, and is cleaned up when one is added.
     pub(super) upstreams: Arc<Mutex<HashMap<String, Arc<Kept>>>>,
 }
@@ -44,9 +42,6 @@ pub(super) struct Kept {
     pub(super) connector: Arc<Connector>,
     /// Scheme, host and port.
     pub(super) uri: Uri,
-    pub(super) lifetime: Duration,
-    /// The most time that a new connection may take.
-    pub(super) connect_patience: Duration,
     /// Connections of earlier generations are not reused.
     pub(super) generation: AtomicU64,
     /// Connections of earlier generations than this are waiting for a server that is down.
@@ -56,12 +51,8 @@ pub(super) struct Kept {
 }
 
 impl Keep {
-    pub(in crate::prometheus::http) fn new(
-        connector: Arc<Connector>,
-        lifetime: Duration,
-        connect_patience: Duration,
-    ) -> Keep {
-        Keep { connector, lifetime, connect_patience, upstreams: Arc::default() }
+    pub(in crate::prometheus::http) fn new(connector: Arc<Connector>) -> Keep {
+        Keep { connector, upstreams: Arc::default() }
     }
 
     /// Ends the calls that wait for a server that is known to be down; see [`ErrorKind::ReplicaDown`].
@@ -91,8 +82,6 @@ impl Keep {
         let kept = Arc::new(Kept {
             connector: Arc::clone(&self.connector),
             uri: base.parse().unwrap_or_else(|_| uri.clone()),
-            lifetime: self.lifetime,
-            connect_patience: self.connect_patience,
             generation: AtomicU64::new(0),
             abandoned: AtomicU64::new(0),
             lost_races: AtomicU32::new(0),
@@ -111,7 +100,6 @@ pub(super) fn server_of(uri: &Uri) -> String {
 impl Kept {
     pub(super) fn open(&self, deadline: Instant) -> Result<OpenConnection, ErrorKind> {
         let generation = self.generation.load(Ordering::Relaxed);
-        let deadline = deadline.min(Instant::now() + self.connect_patience);
         let (transport, peer) = self.connector.open(&self.uri, deadline)?;
         Ok(OpenConnection { transport, peer, generation, since: Instant::now(), has_answered: false })
     }
