@@ -37,7 +37,7 @@ pub struct Datasource {
 }
 
 /// Which upstreams Connection Details may choose from.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Directory<'u> {
     /// The named upstreams; absent in tests and fuzz targets.
     pub(super) upstreams: Option<&'u Upstreams>,

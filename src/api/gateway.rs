@@ -36,7 +36,6 @@ pub struct Access {
 }
 
 /// What all requests share: the key, the client, the memory, the metrics, and whether the mirror is shutting down.
-#[derive(Debug)]
 pub struct Gateway {
     key: Arc<CurrentKey>,
     access: Access,

@@ -50,7 +50,6 @@ pub(super) fn checked<S: DeserializeOwned, Q>(
 }
 
 /// What a query needs to run.
-#[derive(Debug)]
 pub(super) struct QueryContext<'g> {
     pub(super) session: Session<'g>,
     pub(super) metrics: &'g Metrics,

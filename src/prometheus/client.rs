@@ -41,7 +41,6 @@ pub const MAX_CALLS: u32 = 100;
 /// let mut session = client.session(upstream, deadline, partial, memory, trace);
 /// let (result_type, series) = session.instant("sum(up)", None)?;
 /// ```
-#[derive(Debug)]
 pub struct Client {
     /// Connections to the upstreams whose addresses are in Connection Details.
     transport: Transport,

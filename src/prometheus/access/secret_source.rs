@@ -158,7 +158,6 @@ impl SecretSource {
 }
 
 /// A secret that is reloaded when its file changes.
-#[derive(Debug)]
 pub(in crate::prometheus) struct LiveSecret {
     source: SecretSource,
     current: Current<Secret>,

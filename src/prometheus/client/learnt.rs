@@ -13,7 +13,7 @@ const MAX_UPSTREAMS: usize = 256;
 const LIFETIME: Duration = Duration::from_secs(3600);
 
 /// Upstreams that are known to have a property, and since when.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct LearntUpstreams(Mutex<HashMap<Upstream, Instant>>);
 
 impl LearntUpstreams {

@@ -39,7 +39,6 @@ use super::{Client, MAX_CALLS};
 ///     }
 /// };
 /// ```
-#[derive(Debug)]
 pub struct Session<'c> {
     client: &'c Client,
     upstream: Upstream,

@@ -26,7 +26,6 @@ use signer::{AwsKeys, Scope, signature};
 use sources::Sources;
 
 /// Signs the calls to an upstream.
-#[derive(Debug)]
 pub(in crate::prometheus) struct SigV4 {
     service: String,
     given: Option<GivenKeys>,
@@ -39,7 +38,6 @@ pub(in crate::prometheus) struct SigV4 {
 }
 
 /// Keys that the upstreams file contains or names.
-#[derive(Debug)]
 struct GivenKeys {
     access_key: LiveSecret,
     secret_key: LiveSecret,
@@ -167,7 +165,6 @@ impl GivenKeys {
 }
 
 /// Signs calls with known keys.
-#[derive(Debug)]
 struct Signed<'k> {
     keys: &'k AwsKeys,
     scope: Scope<'k>,

@@ -16,7 +16,6 @@ use super::hide::of_authorization;
 use super::oauth2::OAuth2;
 
 /// The current credentials, which are reloaded when their files change.
-#[derive(Debug)]
 pub(in crate::prometheus) struct NamedCredentials {
     pub(in crate::prometheus) headers: Vec<(HeaderName, LiveSecret)>,
     pub(in crate::prometheus) scheme: Scheme,
@@ -25,7 +24,6 @@ pub(in crate::prometheus) struct NamedCredentials {
 }
 
 /// How the mirror authenticates.
-#[derive(Debug)]
 pub(in crate::prometheus) enum Scheme {
     None,
     Basic { username: LiveSecret, password: Option<LiveSecret> },

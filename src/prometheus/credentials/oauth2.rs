@@ -21,7 +21,6 @@ use super::single_fetch::{Fetched, SingleFetch};
 use crate::prometheus::error::{CredentialsFailure, ErrorKind, Issuer};
 
 /// A token, and where it comes from.
-#[derive(Debug)]
 pub(in crate::prometheus) struct OAuth2 {
     definition: OAuth2Definition,
     pub(super) client_secret: LiveSecret,

@@ -1,6 +1,5 @@
 //! Tokens and temporary keys: one request at a time fetches them, and all requests share them.
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::prometheus::error::{CredentialsFailure, ErrorKind};
@@ -21,7 +20,6 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const MIN_AGE: Duration = Duration::from_secs(5);
 
 /// A fetched value, and when it expires.
-#[derive(Debug)]
 pub(super) struct Fetched<T> {
     pub(super) value: T,
     /// `None` if the value is valid until it is refused.
@@ -64,12 +62,6 @@ struct LastRefusal {
     pause: Duration,
     /// When the pause ends.
     end: Instant,
-}
-
-impl<T> fmt::Debug for SingleFetch<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SingleFetch(..)")
-    }
 }
 
 impl<T> Default for SingleFetch<T> {

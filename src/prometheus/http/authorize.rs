@@ -1,7 +1,5 @@
 //! How calls get their credentials.
 
-use std::fmt;
-
 use ureq::http::{HeaderMap, Uri};
 
 use super::deadline::Deadline;
@@ -20,7 +18,7 @@ pub struct UnsignedCall<'a> {
 }
 
 /// Gives calls their credentials.
-pub(in crate::prometheus) trait Authorize: fmt::Debug + Send + Sync {
+pub(in crate::prometheus) trait Authorize: Send + Sync {
     /// The headers to add to a call.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use crate::model::trace::Trace;
 use crate::prometheus::access::Address;
 
 /// What is sent, and how.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(in crate::prometheus) enum CallContent<'a> {
     /// Encoded parameters, by POST as a form.
     Form(&'a str),
@@ -19,7 +19,7 @@ pub(in crate::prometheus) enum CallContent<'a> {
 }
 
 /// Where a call goes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(in crate::prometheus) struct CallTarget<'a> {
     pub(in crate::prometheus) address: &'a Address,
     /// Parameters that every call has in its URL, as `name=value&...`; may be empty.
@@ -28,7 +28,7 @@ pub(in crate::prometheus) struct CallTarget<'a> {
 }
 
 /// A call, before it is sent.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(in crate::prometheus) struct OutgoingCall<'a> {
     pub(in crate::prometheus) target: CallTarget<'a>,
     /// The path below the base URL, such as `/api/v1/query`.

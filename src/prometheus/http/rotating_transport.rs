@@ -10,7 +10,6 @@ use crate::refreshed::Refreshed;
 use crate::sync::Mutex;
 
 /// Connections that no other upstream shares.
-#[derive(Debug)]
 pub(in crate::prometheus) struct RotatingTransport {
     pub(in crate::prometheus) transport: Transport,
     /// TLS with the upstream's own proxy.

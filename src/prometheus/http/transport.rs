@@ -34,7 +34,6 @@ const MAX_IDLE_AGE: Duration = Duration::from_secs(60);
 pub(in crate::prometheus) const ANY_PATIENCE: Duration = Duration::from_secs(3_600);
 
 /// Sends calls, and keeps the connections.
-#[derive(Debug)]
 pub(in crate::prometheus) struct Transport {
     agent: Agent,
     connector: Arc<Connector>,
@@ -42,7 +41,6 @@ pub(in crate::prometheus) struct Transport {
 }
 
 /// What the transports of all upstreams share.
-#[derive(Debug)]
 pub(in crate::prometheus) struct SharedTransport {
     /// The number of workers, each of which may keep a connection to every upstream.
     workers: usize,

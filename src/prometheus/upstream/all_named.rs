@@ -20,7 +20,6 @@ use crate::sync::Current;
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// The upstreams of the upstreams file.
-#[derive(Debug)]
 pub struct Upstreams {
     path: Option<PathBuf>,
     shared: SharedTransport,

@@ -36,7 +36,6 @@ const NO_REGION: &str = "has no region, and AWS_REGION is not set; give region, 
 
 /// An upstream of the upstreams file. It shares neither connections nor anything learnt with other upstreams, even at the same
 /// address, nor with an earlier upstream of the same name.
-#[derive(Debug)]
 pub(super) struct NamedUpstream {
     /// A number that no other upstream has.
     pub(super) id: u64,

@@ -15,10 +15,8 @@ const MAX_FAILED_PROBES: u32 = 2;
 const IN_USE: Duration = Duration::from_secs(30);
 
 /// The replicas of an upstream. An index is a place in the order of preference.
-#[derive(Debug)]
 pub(super) struct Replicas(Mutex<ReplicasState>);
 
-#[derive(Debug)]
 struct ReplicasState {
     current: usize,
     replicas: Vec<Replica>,
@@ -27,7 +25,7 @@ struct ReplicasState {
     last_query_at: Option<Instant>,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 struct Replica {
     /// Whether it has failed and has not answered a probe since.
     is_failing: bool,

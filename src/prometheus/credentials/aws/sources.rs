@@ -39,7 +39,6 @@ const NOT_KEYS: &str = "responds with no keys";
 type FoundKeys = Result<Fetched<AwsKeys>, CredentialsFailure>;
 
 /// Finds keys.
-#[derive(Debug)]
 pub(super) struct Sources {
     pub(super) environment: AwsEnvironment,
     /// The profile that the upstreams file names. Keys then come only from there.
