@@ -17,32 +17,12 @@ pub use overload::{Full, Overload, Places};
 pub enum Error {
     /// A call to Prometheus failed.
     Upstream(prometheus::Error),
-    /// Invalid Connection Details: which field is wrong, and what it must be.
-    ConnectionDetails(String),
-    /// No such metric, or the query names none.
-    MetricNotFound {
+    /// Any other error that the Mirror API defines.
+    Mirror {
         /// Its stable code, one of [`ERROR_CODES`](crate::metrics::ERROR_CODES).
         code: &'static str,
-        /// The metric's name; empty when none is named.
-        metric: String,
-        /// What to do about it.
-        details: String,
-    },
-    /// A type that labels or a list of points cannot have.
-    UnsupportedFieldType {
-        /// Its stable code, one of [`ERROR_CODES`](crate::metrics::ERROR_CODES).
-        code: &'static str,
-        /// The name of the type in StackState or in Prometheus.
-        mirror_type: String,
-    },
-    /// Anything else within the contract.
-    Remote {
-        /// Its stable code, one of [`ERROR_CODES`](crate::metrics::ERROR_CODES).
-        code: &'static str,
-        /// A few words.
-        summary: &'static str,
         /// What failed and what to change.
-        details: String,
+        body: ErrorBody,
     },
     /// A body that is not a request for its path, and why.
     BadRequest(String),
@@ -87,7 +67,7 @@ pub const RETRY_AFTER_S: u32 = 1;
 impl Error {
     /// A query that is not valid. `details` says what is wrong with it, and what to change.
     pub fn invalid_query(code: &'static str, details: String) -> Error {
-        Error::Remote { code, summary: "Invalid query.", details }
+        Error::Mirror { code, body: ErrorBody::RemoteMirrorError { summary: "Invalid query.", details } }
     }
 
     /// The HTTP status, the code and the summary of a request that is refused as HTTP, because of its head, its body or the load.
@@ -103,12 +83,7 @@ impl Error {
             Error::HeadTooLarge => (431, "head_too_large", "Request too large."),
             Error::Overloaded(_) | Error::TooManyBodies | Error::NoRoom => (503, "overloaded", "Overloaded."),
             Error::ShuttingDown => (503, "shutting_down", "Shutting down."),
-            Error::Upstream(_)
-            | Error::ConnectionDetails(_)
-            | Error::MetricNotFound { .. }
-            | Error::UnsupportedFieldType { .. }
-            | Error::Remote { .. }
-            | Error::Internal => return None,
+            Error::Upstream(_) | Error::Mirror { .. } | Error::Internal => return None,
         })
     }
 
@@ -122,10 +97,7 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Error::Upstream(error) => error.kind.code(),
-            Error::ConnectionDetails(_) => "invalid_connection_details",
-            Error::MetricNotFound { code, .. }
-            | Error::UnsupportedFieldType { code, .. }
-            | Error::Remote { code, .. } => code,
+            Error::Mirror { code, .. } => code,
             refused => refused.refusal().map_or("internal", |(_, code, _)| code),
         }
     }
@@ -134,7 +106,7 @@ impl Error {
     pub fn is_failure(&self) -> bool {
         match self {
             Error::Upstream(error) => !error.is_callers(),
-            Error::Remote { code, .. } => matches!(*code, SEVERAL_ENGINES | TIMES_MOVED),
+            Error::Mirror { code, .. } => matches!(*code, SEVERAL_ENGINES | TIMES_MOVED),
             Error::Overloaded(_) | Error::TooManyBodies | Error::NoRoom | Error::Internal => true,
             _ => false,
         }
@@ -142,8 +114,7 @@ impl Error {
 
     /// The body that StackState gets.
     pub fn body(&self) -> ErrorBody {
-        let remote =
-            |summary: &str, details: String| ErrorBody::RemoteMirrorError { summary: summary.to_owned(), details };
+        let remote = |summary, details: String| ErrorBody::RemoteMirrorError { summary, details };
         match self {
             Error::Upstream(error) if matches!(error.kind, ErrorKind::NoMemory(_)) => {
                 remote("Not enough memory.", error.to_string())
@@ -152,14 +123,7 @@ impl Error {
                 remote("Prometheus refused the query.", error.to_string())
             }
             Error::Upstream(error) => ErrorBody::MetricStoreConnectionError { details: error.to_string() },
-            Error::ConnectionDetails(details) => ErrorBody::MetricStoreConnectionError { details: details.clone() },
-            Error::MetricNotFound { metric, details, .. } => {
-                ErrorBody::MetricNotFoundError { metric: metric.clone(), details: details.clone() }
-            }
-            Error::UnsupportedFieldType { mirror_type, .. } => {
-                ErrorBody::UnsupportedFieldTypeError { mirror_type: mirror_type.clone() }
-            }
-            Error::Remote { summary, details, .. } => remote(summary, details.clone()),
+            Error::Mirror { body, .. } => body.clone(),
             other => {
                 let summary = other.refusal().map_or("Internal error.", |(.., summary)| summary);
                 remote(summary, other.to_string())
@@ -172,10 +136,14 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Upstream(error) => error.fmt(f),
-            Error::ConnectionDetails(details)
-            | Error::MetricNotFound { details, .. }
-            | Error::Remote { details, .. } => f.write_str(details),
-            Error::UnsupportedFieldType { mirror_type, .. } => write!(f, "values of type {mirror_type} are not supported"),
+            Error::Mirror { body, .. } => match body {
+                ErrorBody::MetricStoreConnectionError { details }
+                | ErrorBody::MetricNotFoundError { details, .. }
+                | ErrorBody::RemoteMirrorError { details, .. } => f.write_str(details),
+                ErrorBody::UnsupportedFieldTypeError { mirror_type } => {
+                    write!(f, "values of type {mirror_type} are not supported")
+                }
+            },
             Error::BadRequest(why) => write!(f, "the body is not a request for this path: {why}"),
             Error::BadFraming(why) => write!(f, "the end of the request is not certain: {why}"),
             Error::NoSuchPath(path) => write!(

@@ -8,6 +8,7 @@ use crate::model::query::{LabelValue, LabelValues, Matcher, Selector, Source};
 use crate::wire::conditions::{
     Condition, Conditions, MAX_CONDITIONS, MAX_SET_VALUES, ScalarOrSet, TypedValue, ValueSet,
 };
+use crate::wire::response::ErrorBody;
 use crate::wire::scalar::{MAX_VALUE_BYTES, MAX_VALUES_BYTES, Name, Scalar};
 
 /// The key for a metric that is fetched as a rate.
@@ -88,12 +89,14 @@ fn too_long_patterns() -> Error {
 
 /// The error of a query that does not name one metric or expression.
 fn no_metric_named(details: String) -> Error {
-    Error::MetricNotFound { code: "no_metric_named", metric: String::new(), details }
+    let body = ErrorBody::MetricNotFoundError { metric: String::new(), details };
+    Error::Mirror { code: "no_metric_named", body }
 }
 
 /// The error of a value of a type that labels cannot have.
 fn unsupported_value(mirror_type: &str) -> Error {
-    Error::UnsupportedFieldType { code: "unsupported_value_type", mirror_type: mirror_type.to_owned() }
+    let body = ErrorBody::UnsupportedFieldTypeError { mirror_type: mirror_type.to_owned() };
+    Error::Mirror { code: "unsupported_value_type", body }
 }
 
 /// Whether a text has the form of a type's name, so that an error may show it.

@@ -7,6 +7,7 @@ use crate::model::query::{NanInterpretation, PartialResponse};
 use crate::nearest::nearest;
 use crate::prometheus::{Upstream, Upstreams};
 use crate::wire::connection_details::{ConnectionDetails, DetailsFault, DetailsField, FIELDS};
+use crate::wire::response::ErrorBody;
 use crate::wire::scalar::Scalar;
 
 /// The timeout of a request if neither the Connection Details nor the upstream has one.
@@ -49,7 +50,7 @@ impl Datasource {
     /// Checks Connection Details.
     ///
     /// # Errors
-    /// [`Error::ConnectionDetails`], which names the field and says what it must be. It repeats only numbers, because any other
+    /// `invalid_connection_details`, which names the field and says what it must be. It repeats only numbers, because any other
     /// value may contain a password.
     pub(super) fn new(directory: &Directory<'_>, details: &ConnectionDetails) -> Result<Datasource, Error> {
         use DetailsField::{NanInterpretation as Nan, PartialResponse as Partial, RequestTimeout, ScrapeInterval};
@@ -251,7 +252,7 @@ fn with_article(kind: &str) -> String {
 }
 
 fn invalid(details: String) -> Error {
-    Error::ConnectionDetails(details)
+    Error::Mirror { code: "invalid_connection_details", body: ErrorBody::MetricStoreConnectionError { details } }
 }
 
 #[cfg(test)]

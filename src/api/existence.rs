@@ -11,11 +11,12 @@ use crate::model::texts::Texts;
 use crate::model::time::TimeRange;
 use crate::nearest::nearest;
 use crate::prometheus::{self, ErrorKind, Session, shortened};
+use crate::wire::response::ErrorBody;
 
 /// Checks that a series has ever matched a selector, or may have.
 ///
 /// # Errors
-/// [`Error::MetricNotFound`] when no series has, or the error of a call that fails.
+/// `MetricNotFoundError` when no series has, or the error of a call that fails.
 pub(super) fn must_exist(session: &mut Session<'_>, of: &Selector, range: TimeRange) -> Result<(), Error> {
     let name = Matcher::equal(matchers::METRIC_NAME, &of.metric);
     let mut all = vec![name.clone()];
@@ -51,7 +52,7 @@ pub(super) fn must_exist(session: &mut Session<'_>, of: &Selector, range: TimeRa
         ("metric_unknown", format!("has never had a metric {metric:?}: {remedy}"))
     };
     let details = format!("Prometheus at {} {details}", session.upstream());
-    Err(Error::MetricNotFound { code, metric, details })
+    Err(Error::Mirror { code, body: ErrorBody::MetricNotFoundError { metric, details } })
 }
 
 /// Whether a metric's name has characters of PromQL's syntax. Names may have any characters, but real metrics do not use these.

@@ -4,6 +4,7 @@ use crate::compute::distinct::TooMany;
 use crate::compute::points::NotAStep;
 use crate::error::Error;
 use crate::prometheus::{Upstream, shortened};
+use crate::wire::response::ErrorBody;
 
 /// The code of an upstream that responds like several engines.
 pub(super) const SEVERAL_ENGINES: &str = "several_engines";
@@ -12,13 +13,15 @@ pub(super) const TIMES_MOVED: &str = "times_moved";
 
 /// An error that shows the query.
 fn with_query(code: &'static str, summary: &'static str, details: String, promql: &str) -> Error {
-    Error::Remote { code, summary, details: format!("{details}; query: {}", shortened(promql)) }
+    let details = format!("{details}; query: {}", shortened(promql));
+    Error::Mirror { code, body: ErrorBody::RemoteMirrorError { summary, details } }
 }
 
 impl Error {
     /// The result has native histograms, which a list of points cannot show.
     pub fn native_histogram() -> Error {
-        Error::UnsupportedFieldType { code: "native_histogram", mirror_type: "native histogram".to_owned() }
+        let mirror_type = "native histogram".to_owned();
+        Error::Mirror { code: "native_histogram", body: ErrorBody::UnsupportedFieldTypeError { mirror_type } }
     }
 
     /// Several series match, but a list of points shows only one.

@@ -87,7 +87,7 @@ pub enum ErrorBody {
     /// Anything else.
     RemoteMirrorError {
         /// A summary of a few words.
-        summary: String,
+        summary: &'static str,
         /// For the admin.
         details: String,
     },

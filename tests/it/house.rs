@@ -366,6 +366,7 @@ fn every_code_of_an_error_is_in_the_table_and_used() {
         ("src/error.rs", &["fn refusal(&self)", "fn code(&self)"][..]),
         ("src/error/upstream_data.rs", &["code: \"", "with_query(\"", "const SEVERAL_ENGINES", "const TIMES_MOVED"]),
         ("src/api/condition.rs", &["invalid_query(\"", "code: \""]),
+        ("src/api/datasource.rs", &["code: \""]),
         ("src/api/field_value.rs", &["invalid_query(\""]),
         ("src/api/existence.rs", &["        (\""]),
         ("src/api/metric.rs", &["invalid_query(\""]),
