@@ -87,7 +87,7 @@ impl SecretForm {
     }
 }
 
-/// Why a well-formed value of the upstreams file cannot be used. Nothing secret is repeated.
+/// Why a value of the upstreams file, or all of it, cannot be used. Nothing secret is repeated.
 #[derive(Debug)]
 pub(in crate::prometheus) struct Unusable {
     /// Its place in the upstreams file when it was read.
@@ -100,8 +100,8 @@ pub(in crate::prometheus) struct Unusable {
 
 impl Unusable {
     /// A value that cannot be used, for a reason that is the predicate of a sentence about it.
-    pub(in crate::prometheus) fn at(place: &FilePlace, what: String) -> Unusable {
-        Unusable { place: place.clone(), file: None, what }
+    pub(in crate::prometheus) fn at(place: FilePlace, what: impl Into<String>) -> Unusable {
+        Unusable { place, file: None, what: what.into() }
     }
 
     /// Leaves the upstream's index out of the path, for a text that names the upstream: the index may have changed since the value

@@ -90,7 +90,7 @@ impl TlsSettings {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(self.versions())
-            .map_err(|error| Unusable::at(&self.place, format!("cannot be used: {error}")))?;
+            .map_err(|error| Unusable::at(self.place.clone(), format!("cannot be used: {error}")))?;
         let builder = if self.insecure_skip_verify {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
         } else {

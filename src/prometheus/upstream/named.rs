@@ -195,7 +195,7 @@ fn credentials(
             let sts = transport(ProxyChoice::AsSet, ANY_PATIENCE)?;
             let local = transport(ProxyChoice::Direct, LOCAL_PATIENCE)?;
             let region = definition.region.as_ref().or(aws.region.as_ref());
-            let region = region.ok_or_else(|| Unusable::at(&definition.place, NO_REGION.to_owned()))?;
+            let region = region.ok_or_else(|| Unusable::at(definition.place.clone(), NO_REGION))?;
             Scheme::SigV4(Box::new(SigV4::new(definition, region, aws, sts, local)?))
         }
     };

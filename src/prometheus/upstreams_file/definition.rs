@@ -11,10 +11,10 @@ use std::time::Duration;
 use ureq::http::HeaderName;
 
 use crate::model::query::{NanInterpretation, PartialResponse};
-use crate::prometheus::access::{Address, BaseUrl, FilePlace, ProxyChoice, SecretSource, TlsSettings};
+use crate::prometheus::access::{Address, BaseUrl, FilePlace, ProxyChoice, SecretSource, TlsSettings, Unusable};
 use crate::secret::Secret;
 
-use super::fields::{BadField, FileField, FileFields};
+use super::fields::{FileField, FileFields};
 use super::yaml;
 use additions::{headers, query_parameters};
 use connection::{proxy, tls_settings};
@@ -138,11 +138,12 @@ const UPSTREAM_KEYS: [&str; 23] = [
 /// # Errors
 /// Fails with the first error and its line.
 pub(in crate::prometheus) fn parse(text: &str, folder: &Path) -> Result<Vec<Definition>, String> {
-    let document = yaml::parse(text).map_err(|bad| format!("line {}: the file {}", bad.line, bad.what))?;
-    definitions(&FileField::document(&document), folder).map_err(|bad| bad.to_string())
+    let described = |bad: Unusable| format!("line {}: {bad}", bad.place.line);
+    let document = yaml::parse(text).map_err(described)?;
+    definitions(&FileField::document(&document), folder).map_err(described)
 }
 
-fn definitions(document: &FileField<'_>, folder: &Path) -> Result<Vec<Definition>, BadField> {
+fn definitions(document: &FileField<'_>, folder: &Path) -> Result<Vec<Definition>, Unusable> {
     let items = document.fields(&["upstreams"])?.needed("upstreams")?.list(MAX_UPSTREAMS)?;
     let mut definitions: Vec<Definition> = Vec::with_capacity(items.len());
     for item in items {
@@ -156,7 +157,7 @@ fn definitions(document: &FileField<'_>, folder: &Path) -> Result<Vec<Definition
     Ok(definitions)
 }
 
-fn definition(fields: &FileFields<'_>, folder: &Path) -> Result<Definition, BadField> {
+fn definition(fields: &FileFields<'_>, folder: &Path) -> Result<Definition, Unusable> {
     refuse_true(
         fields,
         "follow_redirects",
@@ -175,7 +176,7 @@ fn definition(fields: &FileFields<'_>, folder: &Path) -> Result<Definition, BadF
     })
 }
 
-fn refuse_true(fields: &FileFields<'_>, key: &str, why: &str) -> Result<(), BadField> {
+fn refuse_true(fields: &FileFields<'_>, key: &str, why: &str) -> Result<(), Unusable> {
     match fields.get(key) {
         Some(field) if field.boolean()? => {
             Err(field.bad(&format!("cannot be true: {why}; set it to false, or remove it")))
@@ -185,7 +186,7 @@ fn refuse_true(fields: &FileFields<'_>, key: &str, why: &str) -> Result<(), BadF
 }
 
 /// A name as it is used in Connection Details, logs and metrics.
-fn name(field: &FileField<'_>) -> Result<String, BadField> {
+fn name(field: &FileField<'_>) -> Result<String, Unusable> {
     let is_good = |text: &str| {
         text.len() <= MAX_NAME_LENGTH
             && text.starts_with(|c: char| c.is_ascii_alphanumeric())
@@ -198,7 +199,7 @@ fn name(field: &FileField<'_>) -> Result<String, BadField> {
     })
 }
 
-fn addresses(fields: &FileFields<'_>) -> Result<Vec<Address>, BadField> {
+fn addresses(fields: &FileFields<'_>) -> Result<Vec<Address>, Unusable> {
     match fields.at_most_one(&["url", "urls"])? {
         Some((0, field)) => Ok(vec![address(&field)?]),
         Some((_, list)) => {
@@ -216,7 +217,7 @@ fn addresses(fields: &FileFields<'_>) -> Result<Vec<Address>, BadField> {
     }
 }
 
-fn address(field: &FileField<'_>) -> Result<Address, BadField> {
+fn address(field: &FileField<'_>) -> Result<Address, Unusable> {
     let BaseUrl { address, authorization } = Address::at_url(field.text()?).map_err(|what| field.bad(what))?;
     match authorization {
         Some(_) => Err(field.bad("must have no user and password: give them as basic_auth")),
@@ -224,7 +225,7 @@ fn address(field: &FileField<'_>) -> Result<Address, BadField> {
     }
 }
 
-fn options(fields: &FileFields<'_>) -> Result<Options, BadField> {
+fn options(fields: &FileFields<'_>) -> Result<Options, Unusable> {
     let nan = [("ZERO", NanInterpretation::Zero), ("NONE", NanInterpretation::None)];
     let partial = [("deny", PartialResponse::Deny), ("allow", PartialResponse::Allow)];
     let scrape_interval = fields.get("scrape_interval").map(|field| field.duration(MAX_SCRAPE_INTERVAL)).transpose()?;

@@ -1,37 +1,20 @@
 //! Values of the upstreams file, read by name and checked. Errors contain the line, the path and what is allowed. They never repeat
 //! a value, because it may be a secret in the wrong place.
 
-use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::model::duration;
 use crate::nearest::nearest;
-use crate::prometheus::access::FilePlace;
+use crate::prometheus::access::{FilePlace, Unusable};
 use crate::secret::Secret;
 
-use super::yaml::{Node, YamlKey, YamlValue};
-
-/// What is wrong with a value.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct BadField {
-    line: usize,
-    path: String,
-    /// The predicate of a sentence whose subject is the value.
-    what: String,
-}
-
-impl fmt::Display for BadField {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: {} {}", self.line, self.path, self.what)
-    }
-}
+use super::yaml::{self, Node, YamlKey, YamlValue};
 
 /// A value, and its place in the file.
 #[derive(Clone)]
 pub(super) struct FileField<'n> {
-    path: String,
-    line: usize,
+    pub(super) place: FilePlace,
     value: &'n YamlValue,
 }
 
@@ -44,22 +27,26 @@ pub(super) struct FileFields<'n> {
 impl<'n> FileField<'n> {
     /// The whole document.
     pub(super) fn document(node: &'n Node) -> FileField<'n> {
-        FileField { path: String::new(), line: node.line, value: &node.value }
+        FileField::of(node, String::new())
+    }
+
+    fn of(node: &'n Node, path: String) -> FileField<'n> {
+        FileField { place: FilePlace { line: node.line, path }, value: &node.value }
     }
 
     /// An error about this value.
-    pub(super) fn bad(&self, what: &str) -> BadField {
-        let path = if self.path.is_empty() { "the file".to_owned() } else { self.path.clone() };
-        BadField { line: self.line, path, what: what.to_owned() }
+    pub(super) fn bad(&self, what: &str) -> Unusable {
+        self.bad_at(self.place.line, what)
     }
 
-    /// Its place in the file.
-    pub(super) fn place(&self) -> FilePlace {
-        FilePlace { line: self.line, path: self.path.clone() }
+    /// An error about a line of this value.
+    fn bad_at(&self, line: usize, what: &str) -> Unusable {
+        let path = if self.place.path.is_empty() { yaml::WHOLE.to_owned() } else { self.place.path.clone() };
+        Unusable::at(FilePlace { line, path }, what)
     }
 
     /// A text without the blanks around it; not empty.
-    pub(super) fn text(&self) -> Result<&'n str, BadField> {
+    pub(super) fn text(&self) -> Result<&'n str, Unusable> {
         match self.text_or_empty()?.trim() {
             "" => Err(self.bad("must not be empty")),
             text => Ok(text),
@@ -67,7 +54,7 @@ impl<'n> FileField<'n> {
     }
 
     /// A text as it is written; not empty.
-    pub(super) fn secret(&self) -> Result<Secret, BadField> {
+    pub(super) fn secret(&self) -> Result<Secret, Unusable> {
         match self.text_or_empty()? {
             "" => Err(self.bad("must not be empty")),
             text => Ok(Secret::new(text)),
@@ -75,7 +62,7 @@ impl<'n> FileField<'n> {
     }
 
     /// A text, which may be empty.
-    pub(super) fn text_or_empty(&self) -> Result<&'n str, BadField> {
+    pub(super) fn text_or_empty(&self) -> Result<&'n str, Unusable> {
         match self.value {
             YamlValue::Text(text) => Ok(text),
             _ => Err(self.bad("must be a text")),
@@ -83,12 +70,12 @@ impl<'n> FileField<'n> {
     }
 
     /// `true` or `false`.
-    pub(super) fn boolean(&self) -> Result<bool, BadField> {
+    pub(super) fn boolean(&self) -> Result<bool, Unusable> {
         self.word([("true", true), ("false", false)])
     }
 
     /// One of these words.
-    pub(super) fn word<T: Copy, const N: usize>(&self, words: [(&str, T); N]) -> Result<T, BadField> {
+    pub(super) fn word<T: Copy, const N: usize>(&self, words: [(&str, T); N]) -> Result<T, Unusable> {
         let expected = || {
             let names = words.map(|(word, _)| word);
             let (last, others) = names.split_last().unwrap_or((&"", &[]));
@@ -99,13 +86,13 @@ impl<'n> FileField<'n> {
     }
 
     /// A whole number.
-    pub(super) fn number(&self, allowed: RangeInclusive<usize>) -> Result<usize, BadField> {
+    pub(super) fn number(&self, allowed: RangeInclusive<usize>) -> Result<usize, Unusable> {
         let number = self.text().ok().and_then(|text| text.parse().ok()).filter(|number| allowed.contains(number));
         number.ok_or_else(|| self.bad(&format!("must be a whole number from {} to {}", allowed.start(), allowed.end())))
     }
 
     /// A duration in Prometheus's format, such as `30s`, `1m30s` or `500ms`; not zero and at most `most`.
-    pub(super) fn duration(&self, most: Duration) -> Result<Duration, BadField> {
+    pub(super) fn duration(&self, most: Duration) -> Result<Duration, Unusable> {
         let duration = self.text().ok().and_then(duration::parse_ms).map(Duration::from_millis);
         let duration = duration.filter(|duration| !duration.is_zero() && *duration <= most);
         duration.ok_or_else(|| {
@@ -114,7 +101,7 @@ impl<'n> FileField<'n> {
     }
 
     /// The items of a list: at least one and at most `most`.
-    pub(super) fn list(&self, most: usize) -> Result<Vec<FileField<'n>>, BadField> {
+    pub(super) fn list(&self, most: usize) -> Result<Vec<FileField<'n>>, Unusable> {
         match self.value {
             YamlValue::List(items) if items.is_empty() => Err(self.bad("must not be empty")),
             YamlValue::List(items) if items.len() > most => Err(self.bad(&format!("must have at most {most} items"))),
@@ -126,11 +113,11 @@ impl<'n> FileField<'n> {
     }
 
     fn item(&self, index: usize, node: &'n Node) -> FileField<'n> {
-        FileField { path: format!("{}[{index}]", self.path), line: node.line, value: &node.value }
+        FileField::of(node, format!("{}[{index}]", self.place.path))
     }
 
     /// The values of a mapping that has no other keys than these, and none twice.
-    pub(super) fn fields(&self, known: &[&str]) -> Result<FileFields<'n>, BadField> {
+    pub(super) fn fields(&self, known: &[&str]) -> Result<FileFields<'n>, Unusable> {
         let fields = self.mapping()?;
         for (key, _) in fields.entries {
             if known.contains(&key.name.as_str()) {
@@ -140,19 +127,19 @@ impl<'n> FileField<'n> {
             let near = nearest(&key.name, known.iter().copied(), 1);
             let meant = near.first().map(|near| format!("did you mean {near}? ")).unwrap_or_default();
             let what = format!("has an unknown key: {meant}the keys are {}", known.join(", "));
-            return Err(BadField { line: key.line, ..self.bad(&what) });
+            return Err(self.bad_at(key.line, &what));
         }
         Ok(fields)
     }
 
     /// The values of a mapping with any keys, but none twice.
-    pub(super) fn mapping(&self) -> Result<FileFields<'n>, BadField> {
+    pub(super) fn mapping(&self) -> Result<FileFields<'n>, Unusable> {
         let YamlValue::Mapping(entries) = self.value else {
             return Err(self.bad("must be a mapping (key: value)"));
         };
         for (index, (key, _)) in entries.iter().enumerate() {
             if entries[..index].iter().any(|(other, _)| other.name == key.name) {
-                return Err(BadField { line: key.line, ..self.bad("has a key twice; remove one of the two") });
+                return Err(self.bad_at(key.line, "has a key twice; remove one of the two"));
             }
         }
         Ok(FileFields { mapping: self.clone(), entries })
@@ -168,7 +155,7 @@ impl<'n> FileFields<'n> {
     }
 
     /// A required value.
-    pub(super) fn needed(&self, name: &str) -> Result<FileField<'n>, BadField> {
+    pub(super) fn needed(&self, name: &str) -> Result<FileField<'n>, Unusable> {
         self.get(name).ok_or_else(|| self.bad(&format!("has no {name}, which it needs")))
     }
 
@@ -179,37 +166,36 @@ impl<'n> FileFields<'n> {
     }
 
     /// The only one of these that is present, if any, and its index in `names`.
-    pub(super) fn at_most_one(&self, names: &[&str]) -> Result<Option<(usize, FileField<'n>)>, BadField> {
+    pub(super) fn at_most_one(&self, names: &[&str]) -> Result<Option<(usize, FileField<'n>)>, Unusable> {
         let mut found = names.iter().enumerate().filter_map(|(nth, name)| Some((nth, self.get(name)?)));
         match (found.next(), found.next()) {
             (Some((one, _)), Some((other, field))) => {
                 let what = format!("has both {} and {}; keep one of them", names[one], names[other]);
-                Err(BadField { line: field.line, ..self.bad(&what) })
+                Err(self.bad_at(field.place.line, &what))
             }
             (found, _) => Ok(found),
         }
     }
 
     /// An error about the mapping.
-    pub(super) fn bad(&self, what: &str) -> BadField {
+    pub(super) fn bad(&self, what: &str) -> Unusable {
         self.mapping.bad(what)
     }
 
     /// An error about a line of the mapping.
-    pub(super) fn bad_at(&self, line: usize, what: &str) -> BadField {
-        BadField { line, ..self.bad(what) }
+    pub(super) fn bad_at(&self, line: usize, what: &str) -> Unusable {
+        self.mapping.bad_at(line, what)
     }
 
     fn field(&self, name: &str, node: &'n Node) -> FileField<'n> {
-        let above = &self.mapping.path;
+        let above = &self.mapping.place.path;
         let path = if above.is_empty() { name.to_owned() } else { format!("{above}.{name}") };
-        FileField { path, line: node.line, value: &node.value }
+        FileField::of(node, path)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::yaml;
     use super::*;
 
     #[test]
@@ -220,7 +206,8 @@ mod tests {
         let known = ["list", "number", "word", "span", "empty", "none", "absent"];
         let inner = fields().fields(&known).unwrap();
         let get = |name: &str| inner.get(name).unwrap();
-        let check = |error: BadField, expected: &str| assert_eq!(error.to_string(), expected);
+        let check =
+            |error: Unusable, expected: &str| assert_eq!(format!("line {}: {error}", error.place.line), expected);
         check(get("number").number(1..=9).unwrap_err(), "line 3: a.number must be a whole number from 1 to 9");
         check(get("word").word([("x", 1), ("y", 2), ("z", 3)]).unwrap_err(), "line 4: a.word must be x, y or z");
         check(

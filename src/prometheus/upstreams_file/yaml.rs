@@ -9,6 +9,8 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
+use crate::prometheus::access::{FilePlace, Unusable};
+
 /// The most values of a document, including those that aliases repeat.
 const MAX_NODES: usize = 50_000;
 
@@ -41,11 +43,12 @@ pub(super) struct YamlKey {
     pub(super) name: String,
 }
 
-/// What is wrong with a document, in a sentence that repeats nothing of it.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct BadYaml {
-    pub(super) line: usize,
-    pub(super) what: String,
+/// What errors call the whole document.
+pub(super) const WHOLE: &str = "the file";
+
+/// An error about the whole document. It repeats nothing of it.
+fn bad(line: usize, what: impl Into<String>) -> Unusable {
+    Unusable::at(FilePlace { line, path: WHOLE.to_owned() }, what)
 }
 
 /// A list or mapping whose end has not been reached.
@@ -58,14 +61,14 @@ enum OpenNode {
 ///
 /// # Errors
 /// Fails if the text is not YAML, contains several documents, or is too large.
-pub(super) fn parse(text: &str) -> Result<Node, BadYaml> {
+pub(super) fn parse(text: &str) -> Result<Node, Unusable> {
     let with_characters = with_characters(text);
     let text = with_characters.as_ref().map_or(text, |text| text.as_str());
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
             let hint = if has_surrogate(text) { HALVES } else { SYNTAX };
-            BadYaml { line: error.marker().line(), what: format!("is not valid YAML: {}{hint}", error.info()) }
+            bad(error.marker().line(), format!("is not valid YAML: {}{hint}", error.info()))
         })?;
         builder.take(event, span)?;
     }
@@ -128,9 +131,8 @@ struct Builder {
 }
 
 impl Builder {
-    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), BadYaml> {
+    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Unusable> {
         let line = span.start.line();
-        let bad = |what: &str| Err(BadYaml { line, what: what.to_owned() });
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 check_tag(tag.as_deref(), line)?;
@@ -140,7 +142,7 @@ impl Builder {
             }
             Event::Alias(anchor) => match self.anchored.get(&anchor).cloned() {
                 Some(node) => self.put(node, 0),
-                None => bad("has an alias inside of what it stands for"),
+                None => Err(bad(line, "has an alias inside of what it stands for")),
             },
             Event::SequenceStart(anchor, tag) => {
                 check_tag(tag.as_deref(), line)?;
@@ -159,25 +161,25 @@ impl Builder {
                 }
                 None => Ok(()),
             },
-            Event::DocumentStart(_) if self.document.is_some() => bad("begins a second document; give one"),
+            Event::DocumentStart(_) if self.document.is_some() => Err(bad(line, "begins a second document; give one")),
             _ => Ok(()),
         }
     }
 
-    fn begin(&mut self, open: OpenNode, line: usize) -> Result<(), BadYaml> {
+    fn begin(&mut self, open: OpenNode, line: usize) -> Result<(), Unusable> {
         if self.open.len() == MAX_DEPTH {
-            return Err(BadYaml { line, what: format!("is nested deeper than {MAX_DEPTH} levels") });
+            return Err(bad(line, format!("is nested deeper than {MAX_DEPTH} levels")));
         }
         self.open.push(open);
         Ok(())
     }
 
     /// Puts a complete value where it belongs.
-    fn put(&mut self, node: Node, anchor: usize) -> Result<(), BadYaml> {
+    fn put(&mut self, node: Node, anchor: usize) -> Result<(), Unusable> {
         let line = node.line;
         self.nodes += node.count();
         if self.nodes > MAX_NODES {
-            return Err(BadYaml { line, what: format!("has more than {MAX_NODES} values") });
+            return Err(bad(line, format!("has more than {MAX_NODES} values")));
         }
         if anchor > 0 {
             self.anchored.insert(anchor, node.clone());
@@ -188,7 +190,7 @@ impl Builder {
             Some(OpenNode::Mapping { entries, key, .. }) => match (key.take(), node.value) {
                 (Some(key), value) => entries.push((key, Node { line, value })),
                 (None, YamlValue::Text(name)) => *key = Some(YamlKey { line, name: name.to_string() }),
-                (None, _) => return Err(BadYaml { line, what: "has a key that is not a text".to_owned() }),
+                (None, _) => return Err(bad(line, "has a key that is not a text")),
             },
         }
         Ok(())
@@ -196,10 +198,10 @@ impl Builder {
 }
 
 /// Refuses all tags except `!!str`, which is true of every scalar here.
-fn check_tag(tag: Option<&Tag>, line: usize) -> Result<(), BadYaml> {
+fn check_tag(tag: Option<&Tag>, line: usize) -> Result<(), Unusable> {
     match tag {
         Some(tag) if !(tag.is_yaml_core_schema() && tag.suffix == "str") => {
-            Err(BadYaml { line, what: "has a tag, which is not supported; remove it".to_owned() })
+            Err(bad(line, "has a tag, which is not supported; remove it"))
         }
         _ => Ok(()),
     }
@@ -256,7 +258,7 @@ mod tests {
     fn an_invalid_document_is_refused_with_its_line() {
         let check = |yaml: &str, line: usize, says: &str| match parse(yaml) {
             Ok(node) => panic!("{yaml}: {}", shown(&node)),
-            Err(bad) => assert!(bad.line == line && bad.what.contains(says), "{yaml}: {bad:?}"),
+            Err(bad) => assert!(bad.place.line == line && bad.to_string().contains(says), "{yaml}: {bad:?}"),
         };
         check("a: [1\n", 2, "not valid YAML");
         check("a: [1\n", 2, "; check indentation (blanks, not tabs), brackets");
@@ -277,8 +279,8 @@ mod tests {
             let item = format!("*a{}", level - 1);
             yaml.push_str(&format!("a{level}: &a{level} [{}]\n", [item.as_str(); 9].join(", ")));
         }
-        assert!(parse(&yaml).is_err_and(|bad| bad.what.contains("more than 50000")));
+        assert!(parse(&yaml).is_err_and(|bad| bad.to_string().contains("more than 50000")));
         let long = format!("- &t \"{}\"\n- [{}]", "h".repeat(600_000), "*t,".repeat(9_000));
-        assert!(parse(&long).is_err_and(|bad| bad.what.contains("more than 50000")));
+        assert!(parse(&long).is_err_and(|bad| bad.to_string().contains("more than 50000")));
     }
 }

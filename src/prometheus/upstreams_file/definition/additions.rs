@@ -4,8 +4,8 @@ use std::path::Path;
 
 use ureq::http::HeaderName;
 
-use crate::prometheus::access::{SecretForm, SecretSource};
-use crate::prometheus::upstreams_file::fields::{BadField, FileFields};
+use crate::prometheus::access::{SecretForm, SecretSource, Unusable};
+use crate::prometheus::upstreams_file::fields::FileFields;
 
 use super::MAX_ITEMS;
 use super::secrets::{given, in_file};
@@ -35,13 +35,13 @@ const RESERVED_HEADERS: [&str; 20] = [
     "x-amz-content-sha256",
 ];
 
-pub(super) fn headers(fields: &FileFields<'_>, folder: &Path) -> Result<Vec<(HeaderName, SecretSource)>, BadField> {
+pub(super) fn headers(fields: &FileFields<'_>, folder: &Path) -> Result<Vec<(HeaderName, SecretSource)>, Unusable> {
     let Some(field) = fields.get("http_headers") else { return Ok(Vec::new()) };
     let mut headers = Vec::new();
     let all = field.mapping()?;
     for (name, field) in all.all() {
         let header: HeaderName =
-            name.parse().map_err(|_| all.bad_at(field.place().line, "has a key that is not the name of a header"))?;
+            name.parse().map_err(|_| all.bad_at(field.place.line, "has a key that is not the name of a header"))?;
         if RESERVED_HEADERS.contains(&header.as_str()) {
             return Err(field.bad(
                 "is a header that cannot be given here; credentials go into basic_auth, authorization, oauth2 or sigv4",
@@ -66,7 +66,7 @@ pub(super) fn headers(fields: &FileFields<'_>, folder: &Path) -> Result<Vec<(Hea
     Ok(headers)
 }
 
-pub(super) fn query_parameters(fields: &FileFields<'_>) -> Result<Vec<(String, String)>, BadField> {
+pub(super) fn query_parameters(fields: &FileFields<'_>) -> Result<Vec<(String, String)>, Unusable> {
     /// Parameters that the mirror sends itself.
     const OWN: [&str; 12] = [
         "query", "time", "start", "end", "step", "timeout", "match[]", "metric", "limit", "nocache",

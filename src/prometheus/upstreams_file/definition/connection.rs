@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use crate::prometheus::access::{NoProxy, Proxy, ProxyChoice, SecretForm, TlsSettings, TlsVersion};
-use crate::prometheus::upstreams_file::fields::{BadField, FileField, FileFields};
+use crate::prometheus::access::{NoProxy, Proxy, ProxyChoice, SecretForm, TlsSettings, TlsVersion, Unusable};
+use crate::prometheus::upstreams_file::fields::{FileField, FileFields};
 
 use super::secrets::secret;
 
 /// The TLS settings of an upstream or of a token server.
-pub(super) fn tls_settings(fields: &FileFields<'_>, folder: &Path) -> Result<TlsSettings, BadField> {
+pub(super) fn tls_settings(fields: &FileFields<'_>, folder: &Path) -> Result<TlsSettings, Unusable> {
     const KEYS: [&str; 10] = [
         "ca", "ca_file", "cert", "cert_file", "key", "key_file", "server_name", "min_version", "max_version",
         "insecure_skip_verify",
@@ -18,7 +18,7 @@ pub(super) fn tls_settings(fields: &FileFields<'_>, folder: &Path) -> Result<Tls
     let versions = [("TLS12", TlsVersion::Tls12), ("TLS13", TlsVersion::Tls13)];
     let version = |key: &str| tls.get(key).map(|field| field.word(versions)).transpose();
     let settings = TlsSettings {
-        place: field.place(),
+        place: field.place.clone(),
         ca: secret(&tls, ["ca", "ca_file"], folder, SecretForm::Pem)?,
         certificate: secret(&tls, ["cert", "cert_file"], folder, SecretForm::Pem)?,
         key: secret(&tls, ["key", "key_file"], folder, SecretForm::Pem)?,
@@ -41,7 +41,7 @@ pub(super) fn tls_settings(fields: &FileFields<'_>, folder: &Path) -> Result<Tls
     }
 }
 
-fn server_name(field: &FileField<'_>) -> Result<String, BadField> {
+fn server_name(field: &FileField<'_>) -> Result<String, Unusable> {
     let text = field.text()?;
     match TlsSettings::is_server_name(text) {
         true => Ok(text.to_owned()),
@@ -49,7 +49,7 @@ fn server_name(field: &FileField<'_>) -> Result<String, BadField> {
     }
 }
 
-pub(super) fn proxy(fields: &FileFields<'_>) -> Result<ProxyChoice, BadField> {
+pub(super) fn proxy(fields: &FileFields<'_>) -> Result<ProxyChoice, Unusable> {
     let no_proxy = fields.get("no_proxy");
     let Some(field) = fields.get("proxy_url") else {
         return match no_proxy {

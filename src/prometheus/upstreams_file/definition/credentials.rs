@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::prometheus::access::{SecretForm, SecretSource, split_url};
-use crate::prometheus::upstreams_file::fields::{BadField, FileField, FileFields};
+use crate::prometheus::access::{SecretForm, SecretSource, Unusable, split_url};
+use crate::prometheus::upstreams_file::fields::{FileField, FileFields};
 use crate::secret::Secret;
 
 use super::connection::{proxy, tls_settings};
@@ -17,7 +17,7 @@ const AMAZON_PROMETHEUS: &str = "aps";
 const BEARER: &str = "Bearer";
 
 /// Reads the value of a key. Relative paths in it begin in the folder.
-type ReadScheme = fn(&FileField<'_>, &Path) -> Result<CredentialsDefinition, BadField>;
+type ReadScheme = fn(&FileField<'_>, &Path) -> Result<CredentialsDefinition, Unusable>;
 
 /// The keys of the schemes, of which an upstream has at most one.
 const SCHEMES: [(&str, ReadScheme); 6] = [
@@ -29,26 +29,26 @@ const SCHEMES: [(&str, ReadScheme); 6] = [
     ("bearer_token_file", |field, folder| in_file(field, folder, SecretForm::HeaderValue).map(bearer)),
 ];
 
-pub(super) fn credentials(fields: &FileFields<'_>, folder: &Path) -> Result<CredentialsDefinition, BadField> {
+pub(super) fn credentials(fields: &FileFields<'_>, folder: &Path) -> Result<CredentialsDefinition, Unusable> {
     let found = fields.at_most_one(&SCHEMES.map(|(key, _)| key))?;
     found.map_or(Ok(CredentialsDefinition::None), |(nth, field)| SCHEMES[nth].1(&field, folder))
 }
 
-fn basic_auth(field: &FileField<'_>, folder: &Path) -> Result<CredentialsDefinition, BadField> {
+fn basic_auth(field: &FileField<'_>, folder: &Path) -> Result<CredentialsDefinition, Unusable> {
     let fields = field.fields(&["username", "username_file", "password", "password_file"])?;
     let username = needed_secret(&fields, ["username", "username_file"], folder, SecretForm::Line)?;
     let password = secret(&fields, ["password", "password_file"], folder, SecretForm::Line)?;
     Ok(CredentialsDefinition::Basic { username, password })
 }
 
-fn authorization(field: &FileField<'_>, folder: &Path) -> Result<CredentialsDefinition, BadField> {
+fn authorization(field: &FileField<'_>, folder: &Path) -> Result<CredentialsDefinition, Unusable> {
     let fields = field.fields(&["type", "credentials", "credentials_file"])?;
     let scheme = fields.get("type").map_or(Ok(BEARER.to_owned()), |field| scheme(&field))?;
     let credentials = needed_secret(&fields, ["credentials", "credentials_file"], folder, SecretForm::HeaderValue)?;
     Ok(CredentialsDefinition::Authorization { scheme, credentials })
 }
 
-fn oauth2(field: &FileField<'_>, folder: &Path) -> Result<CredentialsDefinition, BadField> {
+fn oauth2(field: &FileField<'_>, folder: &Path) -> Result<CredentialsDefinition, Unusable> {
     const KEYS: [&str; 9] = [
         "client_id", "client_secret", "client_secret_file", "token_url", "scopes", "endpoint_params", "tls_config",
         "proxy_url", "no_proxy",
@@ -76,7 +76,7 @@ fn oauth2(field: &FileField<'_>, folder: &Path) -> Result<CredentialsDefinition,
     })))
 }
 
-fn sigv4(field: &FileField<'_>, folder: &Path) -> Result<CredentialsDefinition, BadField> {
+fn sigv4(field: &FileField<'_>, folder: &Path) -> Result<CredentialsDefinition, Unusable> {
     const KEYS: [&str; 10] = [
         "region", "access_key", "access_key_file", "secret_key", "secret_key_file", "profile", "role_arn",
         "external_id", "use_fips_sts_endpoint", "service_name",
@@ -106,7 +106,7 @@ fn sigv4(field: &FileField<'_>, folder: &Path) -> Result<CredentialsDefinition, 
         return Err(fields.bad("has external_id, but no role_arn"));
     }
     Ok(CredentialsDefinition::SigV4(SigV4Definition {
-        place: field.place(),
+        place: field.place.clone(),
         region: word("region")?,
         service: word("service_name")?.unwrap_or(AMAZON_PROMETHEUS.to_owned()),
         keys,
@@ -120,7 +120,7 @@ fn bearer(credentials: SecretSource) -> CredentialsDefinition {
     CredentialsDefinition::Authorization { scheme: BEARER.to_owned(), credentials }
 }
 
-fn scheme(field: &FileField<'_>) -> Result<String, BadField> {
+fn scheme(field: &FileField<'_>) -> Result<String, Unusable> {
     let text = field.text()?;
     if text.eq_ignore_ascii_case("basic") {
         return Err(field.bad("must not be Basic: use basic_auth"));

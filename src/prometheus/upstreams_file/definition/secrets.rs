@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::prometheus::access::{SecretForm, SecretOrigin, SecretSource};
-use crate::prometheus::upstreams_file::fields::{BadField, FileField, FileFields};
+use crate::prometheus::access::{SecretForm, SecretOrigin, SecretSource, Unusable};
+use crate::prometheus::upstreams_file::fields::{FileField, FileFields};
 
 /// A required secret under one of two keys: the secret itself, or its file.
 pub(super) fn needed_secret(
@@ -11,7 +11,7 @@ pub(super) fn needed_secret(
     keys: [&'static str; 2],
     folder: &Path,
     form: SecretForm,
-) -> Result<SecretSource, BadField> {
+) -> Result<SecretSource, Unusable> {
     let missing = || fields.bad(&format!("has neither {} nor {}, of which it needs one", keys[0], keys[1]));
     secret(fields, keys, folder, form)?.ok_or_else(missing)
 }
@@ -22,7 +22,7 @@ pub(super) fn secret(
     keys: [&'static str; 2],
     folder: &Path,
     form: SecretForm,
-) -> Result<Option<SecretSource>, BadField> {
+) -> Result<Option<SecretSource>, Unusable> {
     match fields.at_most_one(&keys)? {
         None => Ok(None),
         Some((0, field)) => given(&field, form).map(Some),
@@ -30,14 +30,14 @@ pub(super) fn secret(
     }
 }
 
-pub(super) fn given(field: &FileField<'_>, form: SecretForm) -> Result<SecretSource, BadField> {
+pub(super) fn given(field: &FileField<'_>, form: SecretForm) -> Result<SecretSource, Unusable> {
     let secret = field.secret()?;
     match form.fault(secret.reveal()) {
         Some(fault) => Err(field.bad(fault)),
-        None => Ok(SecretSource { origin: SecretOrigin::Given(secret), form, place: field.place() }),
+        None => Ok(SecretSource { origin: SecretOrigin::Given(secret), form, place: field.place.clone() }),
     }
 }
 
-pub(super) fn in_file(field: &FileField<'_>, folder: &Path, form: SecretForm) -> Result<SecretSource, BadField> {
-    Ok(SecretSource { origin: SecretOrigin::File(folder.join(field.text()?)), form, place: field.place() })
+pub(super) fn in_file(field: &FileField<'_>, folder: &Path, form: SecretForm) -> Result<SecretSource, Unusable> {
+    Ok(SecretSource { origin: SecretOrigin::File(folder.join(field.text()?)), form, place: field.place.clone() })
 }
