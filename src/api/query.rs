@@ -6,7 +6,7 @@ use crate::api::datasource::{Datasource, Directory};
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::model::query::NanInterpretation;
-use crate::prometheus::{self, ErrorKind, Session};
+use crate::prometheus::{self, ApiCause, ApiFailure, ErrorKind, Session};
 use crate::wire::explanation::Explanation;
 use crate::wire::request::{self, QueryRequest};
 
@@ -29,7 +29,8 @@ pub(super) trait MirrorQuery: Send {
 
 /// Whether Prometheus has understood a query, and refuses it.
 pub(super) fn is_refusal(error: &prometheus::Error) -> bool {
-    matches!(error.kind, ErrorKind::Api { status: 400 | 422, .. })
+    let is_refusal = |failure: &ApiFailure| failure.cause == ApiCause::Refused && matches!(failure.status, 400 | 422);
+    matches!(&error.kind, ErrorKind::Api(failure) if is_refusal(failure))
 }
 
 /// The datasource and the query of a valid request.

@@ -92,10 +92,10 @@ impl Error {
     pub fn is_refused_query(&self) -> bool {
         use ErrorKind::*;
         match &self.kind {
-            Api { .. } | TooLarge(_) | TooManyNames(_) | TooManyCalls(_) => true,
+            TooLarge(_) | TooManyNames(_) | TooManyCalls(_) => true,
             NativeHistogram | UrlTooLong(_) | TooLongForGet => true,
             Status(failure) => failure.is_too_long(),
-            Failed(failure) => failure.may_be_the_query(),
+            Api(failure) => failure.may_be_the_query(),
             _ => false,
         }
     }
@@ -109,8 +109,7 @@ impl Error {
     pub fn is_callers(&self) -> bool {
         match &self.kind {
             ErrorKind::NotAllowed | ErrorKind::AddressUnknown(_) => true,
-            ErrorKind::Api { status, .. } => *status < 500,
-            ErrorKind::Failed(_) => false,
+            ErrorKind::Api(failure) => failure.cause == ApiCause::Refused && failure.status < 500,
             _ => self.is_refused_query(),
         }
     }

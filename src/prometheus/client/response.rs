@@ -170,10 +170,7 @@ fn envelope_error(status: u16, error_type: Option<String>, message: Option<Strin
     let message = message.map(|message| shortened(&message)).unwrap_or_default();
     let cause = ApiCause::of(&error_type, status);
     let error_type = shortened(&error_type);
-    match cause {
-        Some(cause) => ErrorKind::Failed(Box::new(ApiFailure { cause, status, error_type, message })),
-        None => ErrorKind::Api { status, error_type, message },
-    }
+    ErrorKind::Api(Box::new(ApiFailure { cause, status, error_type, message }))
 }
 
 #[cfg(test)]
@@ -210,7 +207,8 @@ mod tests {
             assert_eq!(interpreted(status, &[], body), expected.map_err(NoData::Failed), "{status} {body}");
         };
         let api = |status, error_type: &str| {
-            Err(ErrorKind::Api { status, error_type: error_type.into(), message: "why".into() })
+            let (cause, error_type, message) = (ApiCause::Refused, error_type.into(), "why".into());
+            Err(ErrorKind::Api(Box::new(ApiFailure { cause, status, error_type, message })))
         };
         let none = |status, found| Err(ErrorKind::not_prometheus(Some(status), found));
 
@@ -235,7 +233,7 @@ mod tests {
             (406, "not_acceptable", ApiCause::NotAcceptable),
         ] {
             let failure = ApiFailure { cause, status, error_type: error_type.into(), message: "why".into() };
-            check(status, &envelope(error_type), Err(ErrorKind::Failed(Box::new(failure))));
+            check(status, &envelope(error_type), Err(ErrorKind::Api(Box::new(failure))));
         }
         check(200, "<html>", none(200, Foreign::Page));
         check(200, "", none(200, Foreign::Empty));

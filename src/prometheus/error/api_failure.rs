@@ -1,10 +1,10 @@
-//! Errors by which an upstream says that it understood a call but cannot answer it: `errorType` of the envelope ("HTTP API" in
+//! Errors by which an upstream says that it understood a call but does not answer it: `errorType` of the envelope ("HTTP API" in
 //! Prometheus's documentation, `web/api/v1/errors.go` in its code). Its English message is repeated, but never decides anything.
 
 use super::circumstances::{CallKind, Circumstances};
 use super::vocabulary::Vocabulary;
 
-/// A call that failed because of the upstream or the proxy in front of it. The query may be good.
+/// A call that an upstream understood but does not answer.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ApiFailure {
     /// The cause of the failure.
@@ -17,9 +17,11 @@ pub struct ApiFailure {
     pub message: String,
 }
 
-/// Why an upstream cannot answer a call.
+/// Why an upstream does not answer a call. For all causes but the first, the query may be good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ApiCause {
+    /// It refuses the query.
+    Refused,
     /// The evaluation took longer than it may.
     Timeout,
     /// The evaluation was canceled.
@@ -33,23 +35,24 @@ pub enum ApiCause {
 }
 
 impl ApiCause {
-    /// The cause that an error type and a status mean, if they mean one of these failures.
-    pub(in crate::prometheus) fn of(error_type: &str, status: u16) -> Option<ApiCause> {
+    /// The cause that an error type and a status mean.
+    pub(in crate::prometheus) fn of(error_type: &str, status: u16) -> ApiCause {
         match (error_type, status) {
-            ("timeout", _) => Some(ApiCause::Timeout),
-            ("canceled", _) => Some(ApiCause::Canceled),
-            ("unavailable", _) => Some(ApiCause::Unavailable),
-            ("internal", _) => Some(ApiCause::Internal),
-            ("not_acceptable", _) => Some(ApiCause::NotAcceptable),
+            ("timeout", _) => ApiCause::Timeout,
+            ("canceled", _) => ApiCause::Canceled,
+            ("unavailable", _) => ApiCause::Unavailable,
+            ("internal", _) => ApiCause::Internal,
+            ("not_acceptable", _) => ApiCause::NotAcceptable,
             // VictoriaMetrics sends the status instead of an error type.
-            (_, 503 | 504) => Some(ApiCause::Unavailable),
-            _ => None,
+            (_, 503 | 504) => ApiCause::Unavailable,
+            _ => ApiCause::Refused,
         }
     }
 
     /// Its stable code.
     pub(in crate::prometheus) fn code(self) -> &'static str {
         match self {
+            ApiCause::Refused => "api_error",
             ApiCause::Timeout => "evaluation_timeout",
             ApiCause::Canceled => "evaluation_canceled",
             ApiCause::Unavailable => "unavailable",
@@ -60,9 +63,13 @@ impl ApiCause {
 }
 
 impl ApiFailure {
-    /// Whether the query may still be at fault.
+    /// Whether the query may be at fault.
     pub(in crate::prometheus) fn may_be_the_query(&self) -> bool {
-        matches!(self.cause, ApiCause::Internal | ApiCause::NotAcceptable) && !matches!(self.status, 503 | 504)
+        match self.cause {
+            ApiCause::Refused => true,
+            ApiCause::Internal | ApiCause::NotAcceptable => !matches!(self.status, 503 | 504),
+            ApiCause::Timeout | ApiCause::Canceled | ApiCause::Unavailable => false,
+        }
     }
 
     /// The predicate of a sentence whose subject is the upstream.
@@ -76,6 +83,17 @@ impl ApiFailure {
             }
         };
         let (what, remedy) = match cause {
+            ApiCause::Refused => {
+                let remedy = match circumstances.call_kind {
+                    CallKind::Names => "choose a shorter time range, or add a condition",
+                    CallKind::Evaluation | CallKind::Trivial => {
+                        "correct the expression, or choose a shorter time range or longer buckets"
+                    }
+                };
+                return format!(
+                    "refuses the query ({error_type}, HTTP status {status}): {message}; depending on this message, {remedy}"
+                );
+            }
             ApiCause::Timeout => {
                 ("gave up on the query because it took longer than its timeout", against_timeout.as_str())
             }

@@ -125,7 +125,7 @@ mod tests {
     fn only_an_evaluation_is_advised_on_ranges_and_buckets_and_only_a_list_on_prefixes() {
         let failed = |cause| {
             let (error_type, message) = ("x".to_owned(), "why".to_owned());
-            ErrorKind::Failed(Box::new(ApiFailure { cause, status: 503, error_type, message }))
+            ErrorKind::Api(Box::new(ApiFailure { cause, status: 503, error_type, message }))
         };
         // Whether another query would avoid the failure.
         for (kind, is_avoidable) in [

@@ -68,8 +68,8 @@ pub enum ErrorKind {
     Silent(Silence),
     /// There is no memory for the response.
     NoMemory(NoMemory),
-    /// The upstream understood the call, but says in Prometheus's envelope that it cannot answer it.
-    Failed(Box<ApiFailure>),
+    /// The upstream understood the call, but says in Prometheus's envelope that it does not answer it.
+    Api(Box<ApiFailure>),
     /// A forward proxy refuses the connection, with this status.
     ProxyStatus(u16),
     /// An HTTP status without data.
@@ -101,15 +101,6 @@ pub enum ErrorKind {
     Damaged(String),
     /// The response contains native histograms instead of numbers.
     NativeHistogram,
-    /// Prometheus refuses the query.
-    Api {
-        /// The HTTP status.
-        status: u16,
-        /// `errorType` of the envelope.
-        error_type: String,
-        /// `error` of the envelope, shortened.
-        message: String,
-    },
 }
 
 impl ErrorKind {
@@ -141,11 +132,7 @@ impl ErrorKind {
         use ErrorKind::*;
         let change = |words: &mut String| *words = make(std::mem::take(words));
         match &mut self {
-            Api { error_type, message, .. } => {
-                change(error_type);
-                change(message);
-            }
-            Failed(failure) => {
+            Api(failure) => {
                 change(&mut failure.error_type);
                 change(&mut failure.message);
             }
@@ -167,7 +154,7 @@ impl ErrorKind {
     pub(in crate::prometheus) fn may_succeed_elsewhere(&self) -> bool {
         let is_passing = match self {
             ErrorKind::Silent(_) => true,
-            ErrorKind::Failed(failure) => failure.cause == ApiCause::Canceled,
+            ErrorKind::Api(failure) => failure.cause == ApiCause::Canceled,
             _ => false,
         };
         self.is_replicas_fault() || self.waited_for().is_some() || is_passing
@@ -179,7 +166,7 @@ impl ErrorKind {
             ErrorKind::Unconnected(failure) => failure.waited_for().is_none(),
             ErrorKind::Closed | ErrorKind::ReplicaDown => true,
             ErrorKind::Status(failure) => matches!(failure.status, 502..=504),
-            ErrorKind::Failed(failure) => failure.cause == ApiCause::Unavailable,
+            ErrorKind::Api(failure) => failure.cause == ApiCause::Unavailable,
             _ => false,
         }
     }
@@ -223,7 +210,7 @@ impl ErrorKind {
     pub(in crate::prometheus) fn is_response(&self) -> bool {
         use ErrorKind::*;
         match self {
-            Status(_) | Api { .. } | Failed(_) | Encoded(_) | WrongType => true,
+            Status(_) | Api(_) | Encoded(_) | WrongType => true,
             TooLarge(_) | TooManyNames(_) | MissingData(_) | Damaged(_) | NativeHistogram => true,
             NotPrometheus { status, .. } => status.is_some(),
             _ => false,
@@ -248,7 +235,7 @@ impl ErrorKind {
             ErrorKind::NoWorker { .. } => "no_worker",
             ErrorKind::Silent(_) => "silent",
             ErrorKind::NoMemory(_) => "no_memory",
-            ErrorKind::Failed(failure) => failure.cause.code(),
+            ErrorKind::Api(failure) => failure.cause.code(),
             ErrorKind::Status(failure) => failure.code(),
             ErrorKind::Encoded(_) => "encoded",
             ErrorKind::WrongType => "wrong_type",
@@ -259,7 +246,6 @@ impl ErrorKind {
             ErrorKind::MissingData(_) => "missing_data",
             ErrorKind::Damaged(_) => "damaged",
             ErrorKind::NativeHistogram => "native_histogram",
-            ErrorKind::Api { .. } => "api_error",
         }
     }
 }

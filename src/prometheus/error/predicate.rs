@@ -80,7 +80,7 @@ pub(super) fn predicate_in(words: Vocabulary<'_>, kind: &ErrorKind, circumstance
         }
         ErrorKind::Silent(silence) => silence.predicate(words),
         ErrorKind::NoMemory(none) => no_memory(circumstances, *none),
-        ErrorKind::Failed(failure) => failure.predicate(circumstances, words),
+        ErrorKind::Api(failure) => failure.predicate(circumstances, words),
         // Only a proxy has it, see `at_proxy`.
         ErrorKind::ProxyStatus(status) => format!("is refused (HTTP status {status})"),
         ErrorKind::Status(failure) => failure.predicate(words),
@@ -119,17 +119,6 @@ pub(super) fn predicate_in(words: Vocabulary<'_>, kind: &ErrorKind, circumstance
              between this mirror and it"
         ),
         ErrorKind::NativeHistogram => "returned native histograms instead of numbers".to_owned(),
-        ErrorKind::Api { status, error_type, message } => {
-            let remedy = match circumstances.call_kind {
-                CallKind::Names => "choose a shorter time range, or add a condition",
-                CallKind::Evaluation | CallKind::Trivial => {
-                    "correct the expression, or choose a shorter time range or longer buckets"
-                }
-            };
-            format!(
-                "refuses the query ({error_type}, HTTP status {status}): {message}; depending on this message, {remedy}"
-            )
-        }
     }
 }
 

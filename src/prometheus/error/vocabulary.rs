@@ -528,11 +528,17 @@ mod tests {
                 was_prometheus,
             })
         });
-        let causes =
-            [ApiCause::Timeout, ApiCause::Canceled, ApiCause::Unavailable, ApiCause::Internal, ApiCause::NotAcceptable];
+        let causes = [
+            ApiCause::Refused,
+            ApiCause::Timeout,
+            ApiCause::Canceled,
+            ApiCause::Unavailable,
+            ApiCause::Internal,
+            ApiCause::NotAcceptable,
+        ];
         let failed = causes.map(|cause| {
             let (error_type, message) = ("type".to_owned(), "why".to_owned());
-            ErrorKind::Failed(Box::new(ApiFailure { cause, status: 503, error_type, message }))
+            ErrorKind::Api(Box::new(ApiFailure { cause, status: 503, error_type, message }))
         });
         let no_worker = [(None, 9), (None, 2), (Some(4), 4), (Some(4), 2)].map(|(max_in_flight, held_by_upstream)| {
             ErrorKind::NoWorker { timeout_ms: 14_000, held_by_upstream, workers: 16, max_in_flight }
@@ -552,7 +558,6 @@ mod tests {
             ErrorKind::MissingData("why".to_owned()),
             ErrorKind::Damaged("how".to_owned()),
             ErrorKind::NativeHistogram,
-            ErrorKind::Api { status: 422, error_type: "execution".to_owned(), message: "why".to_owned() },
         ];
         let credentials = credentials_failures().into_iter().map(|failure| ErrorKind::Credentials(Box::new(failure)));
         let all = on_the_way().into_iter().chain(silences).chain(foreign).chain(failed).chain(no_worker).chain(others);
