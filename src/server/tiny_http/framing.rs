@@ -51,7 +51,7 @@ fn uncertainty(request: &Request) -> Option<&'static str> {
     if !line.into_iter().all(is_one_line) || !request.headers().iter().all(is_clean) {
         return Some("its head has a character that may not be there, such as a line feed without a carriage return");
     }
-    if matches!(HeaderValues::of(request.headers(), "Host"), HeaderValues::Several) {
+    if values(request.headers(), "Host").len() > 1 {
         return Some("it has several Host headers: send one");
     }
     fault_of_length(request.http_version(), request.headers())
@@ -62,35 +62,22 @@ fn fault_of_length(version: &HTTPVersion, headers: &[Header]) -> Option<&'static
         return Some("its version is HTTP/0.9: send HTTP/1.1");
     }
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<usize>().is_ok();
-    match (HeaderValues::of(headers, "Content-Length"), HeaderValues::of(headers, "Transfer-Encoding")) {
-        (HeaderValues::None, HeaderValues::None) => None,
-        (HeaderValues::One(length), HeaderValues::None) if is_number(length) => None,
-        (_, HeaderValues::None) => Some("its Content-Length must be there once and be a number of bytes"),
-        (HeaderValues::None, HeaderValues::One(encoding)) if encoding.eq_ignore_ascii_case("chunked") => {
+    match (&*values(headers, "Content-Length"), &*values(headers, "Transfer-Encoding")) {
+        ([], []) => None,
+        ([length], []) if is_number(length) => None,
+        (_, []) => Some("its Content-Length must be there once and be a number of bytes"),
+        ([], [encoding]) if encoding.eq_ignore_ascii_case("chunked") => {
             let is_old = *version < HTTPVersion(1, 1);
             is_old.then_some("HTTP/1.0 has no Transfer-Encoding: send Content-Length")
         }
-        (HeaderValues::None, _) => Some("its Transfer-Encoding must be there once and be \"chunked\""),
+        ([], _) => Some("its Transfer-Encoding must be there once and be \"chunked\""),
         _ => Some("it has both Content-Length and Transfer-Encoding: send one of them"),
     }
 }
 
-/// The values of a header.
-enum HeaderValues<'r> {
-    None,
-    One(&'r str),
-    Several,
-}
-
-impl<'r> HeaderValues<'r> {
-    fn of(headers: &'r [Header], name: &'static str) -> HeaderValues<'r> {
-        let mut values = headers.iter().filter(|header| header.field.equiv(name));
-        match (values.next(), values.next()) {
-            (None, _) => HeaderValues::None,
-            (Some(value), None) => HeaderValues::One(value.value.as_str()),
-            _ => HeaderValues::Several,
-        }
-    }
+/// The values of a header, one for each line of the head that has it.
+fn values<'r>(headers: &'r [Header], name: &'static str) -> Vec<&'r str> {
+    headers.iter().filter(|header| header.field.equiv(name)).map(|header| header.value.as_str()).collect()
 }
 
 /// Whether every reader understands a header in the same way (RFC 9110, section 5.5).
