@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::sync::{Condvar, Mutex};
@@ -97,16 +97,12 @@ impl MemoryBudget {
 
     /// The bytes that are granted, without the free ones.
     pub fn used(&self) -> usize {
-        self.state().used
+        self.state.lock().used
     }
 
     /// The most that one query may hold, and the most that all responses may hold while they are written.
     fn half(&self) -> usize {
         self.capacity / 2
-    }
-
-    fn state(&self) -> MutexGuard<'_, BudgetState> {
-        self.state.lock()
     }
 }
 
@@ -151,8 +147,8 @@ impl Memory {
     pub fn into_response(self, bytes: usize) -> Result<ResponseMemory, NoMemory> {
         let Memory(inner) = self;
         let budget = &inner.budget;
-        let mut state = budget.state();
-        let held = inner.number().take().and_then(|number| state.queries.remove(&number)).unwrap_or_default();
+        let mut state = budget.state.lock();
+        let held = inner.number.lock().take().and_then(|number| state.queries.remove(&number)).unwrap_or_default();
         state.used -= held;
         budget.released.notify_all();
         if bytes > held.max(FREE_BYTES) && state.used + bytes > budget.capacity {
@@ -175,8 +171,8 @@ impl MemoryGrant {
         if bytes > budget.half() {
             return Err(NoMemory::TooMuch { most: budget.half() });
         }
-        let mut state = budget.state();
-        let number = *self.number().get_or_insert_with(|| state.number());
+        let mut state = budget.state.lock();
+        let number = *self.number.lock().get_or_insert_with(|| state.number());
         let begun = Instant::now();
         while !state.may_hold(number, bytes, budget) {
             let left = self.deadline.saturating_duration_since(Instant::now());
@@ -192,16 +188,12 @@ impl MemoryGrant {
         self.granted.store(bytes, Ordering::Relaxed);
         Ok(())
     }
-
-    fn number(&self) -> MutexGuard<'_, Option<u64>> {
-        self.number.lock()
-    }
 }
 
 impl Drop for MemoryGrant {
     fn drop(&mut self) {
-        let Some(number) = self.number().take() else { return };
-        let mut state = self.budget.state();
+        let Some(number) = self.number.lock().take() else { return };
+        let mut state = self.budget.state.lock();
         state.used -= state.queries.remove(&number).unwrap_or_default();
         self.budget.released.notify_all();
     }
@@ -264,7 +256,7 @@ impl ResponseMemory {
 
 impl Drop for ResponseMemory {
     fn drop(&mut self) {
-        let mut state = self.budget.state();
+        let mut state = self.budget.state.lock();
         let bytes = state.responses.remove(&self.number).map_or(0, |writing| writing.bytes);
         state.used -= bytes;
         state.response_bytes -= bytes;

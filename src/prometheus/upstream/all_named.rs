@@ -49,10 +49,10 @@ impl Upstreams {
     pub fn refresh(&self) -> Refreshed<BadFile> {
         let Some(path) = &self.path else { return Ok(false).into() };
         let own = read(path).and_then(|definitions| {
-            let has_changed = self.current().iter().map(|one| &*one.definition).ne(&definitions);
+            let has_changed = self.current.get().iter().map(|one| &*one.definition).ne(&definitions);
             if has_changed { self.take_over(path, definitions).map(|()| true) } else { Ok(false) }
         });
-        let current = self.current();
+        let current = self.current.get();
         let named = current.iter().map(|upstream| {
             // The line of the value may have changed since the upstream was created.
             let no_longer = |unusable: Unusable| {
@@ -68,7 +68,7 @@ impl Upstreams {
     /// Puts new definitions in force. An upstream whose definition has not changed keeps its connections and all that was learnt
     /// about it.
     fn take_over(&self, path: &Path, definitions: Vec<Definition>) -> Result<(), BadFile> {
-        let before = self.current();
+        let before = self.current.get();
         let mut now = Vec::with_capacity(definitions.len());
         for definition in definitions {
             match before.iter().find(|one| *one.definition == definition) {
@@ -87,13 +87,9 @@ impl Upstreams {
         Ok(())
     }
 
-    fn current(&self) -> Arc<Vec<Arc<NamedUpstream>>> {
-        self.current.get()
-    }
-
     /// The upstream with this name. Without a name, the only upstream of the file; `None` if it has several.
     pub fn find(&self, name: Option<&str>) -> Option<Upstream> {
-        let current = self.current();
+        let current = self.current.get();
         let found = match name {
             Some(name) => current.iter().find(|one| one.definition.name == name),
             None if current.len() == 1 => current.first(),
@@ -105,7 +101,7 @@ impl Upstreams {
     /// Probes the replicas of each upstream that has several, on a thread each. Returns when all probes are done, after a few
     /// seconds at most.
     pub fn probe_replicas(&self) {
-        let current = self.current();
+        let current = self.current.get();
         thread::scope(|scope| {
             for upstream in current.iter().filter(|one| one.definition.addresses.len() > 1) {
                 let probe = thread::Builder::new().name("replica-probe".to_owned());
@@ -117,12 +113,12 @@ impl Upstreams {
 
     /// All upstreams, one item for each replica, in the order of the file.
     pub fn all(&self) -> Vec<Upstream> {
-        self.current().iter().flat_map(|one| Upstream::named(Arc::clone(one), 0).replicas()).collect()
+        self.current.get().iter().flat_map(|one| Upstream::named(Arc::clone(one), 0).replicas()).collect()
     }
 
     /// The names in the order of the file.
     pub fn names(&self) -> Vec<String> {
-        self.current().iter().map(|one| one.definition.name.clone()).collect()
+        self.current.get().iter().map(|one| one.definition.name.clone()).collect()
     }
 }
 
