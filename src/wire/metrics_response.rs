@@ -2,6 +2,8 @@
 //!
 //! A serializer for any type takes several times as long for a point, and a response is nearly all points.
 
+use std::io::Write;
+
 use super::point_writer::PointWriter;
 
 /// The most bytes that a point has, nearly always: a value of 17 digits with its sign and point, and 13 for each of its times.
@@ -29,19 +31,14 @@ pub fn metrics_response(
     };
     // Allocated at once: a body that grows is copied, and the allocator returns each large old copy to the system.
     let mut body = Vec::with_capacity(body_bytes(points.len(), bucket_ms.is_some()));
-    body.extend_from_slice(br#"{"_type":"MetricsResponse","telemetry":{"_type":""#);
-    body.extend_from_slice(kind.as_bytes());
-    body.extend_from_slice(br#"","points":["#);
+    // Writing to memory does not fail, here and below.
+    let _ = write!(body, r#"{{"_type":"MetricsResponse","telemetry":{{"_type":"{kind}","points":["#);
     let mut writer = PointWriter::new(body);
     for (value, time) in points {
         writer.point(value, time, bucket_ms.map(|bucket_ms| time + bucket_ms));
     }
     let mut body = writer.finish();
-    body.extend_from_slice(br#"],"dataFormat":"#);
-    body.extend_from_slice(format.as_bytes());
-    body.extend_from_slice(br#","isPartial":"#);
-    body.extend_from_slice(if is_partial { b"true" } else { b"false" });
-    body.extend_from_slice(b"}}");
+    let _ = write!(body, r#"],"dataFormat":{format},"isPartial":{is_partial}}}}}"#);
     body
 }
 
