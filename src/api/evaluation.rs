@@ -145,7 +145,7 @@ pub(super) fn evaluate(
             break;
         }
     }
-    points.dropped.add(screen.dropped());
+    points.dropped.add(screen.dropped);
     points.has_series = !seen.is_empty();
     Ok(points)
 }

@@ -2,7 +2,6 @@
 //! that need none.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
 
 use crate::api::connection;
 use crate::api::datasource::{Datasource, Directory};
@@ -70,21 +69,13 @@ pub struct PreparedQuery {
     pub(super) request: MethodRequest,
     pub(super) datasource: Datasource,
     pub(super) query: Box<dyn MirrorQuery>,
-    pub(super) deadline: Deadline,
-    pub(super) lane: Lane,
+    /// When the timeout of the request expires.
+    pub deadline: Deadline,
+    /// How it shares the workers with other queries.
+    pub lane: Lane,
 }
 
 impl PreparedQuery {
-    /// When the timeout of the request expires.
-    pub fn deadline(&self) -> Instant {
-        self.deadline.instant()
-    }
-
-    /// How it shares the workers with other queries.
-    pub fn lane(&self) -> Lane {
-        self.lane
-    }
-
     /// The reply to a query for which the workers and the queue have no room.
     pub fn turn_away(&self, full: Full, places: Places) -> Reply {
         let upstream = self.datasource.upstream.to_string();

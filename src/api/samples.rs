@@ -99,7 +99,7 @@ fn raw_window(
         reads_left -= 1;
         let range = plan.read_range();
         let SamplesRead { sink: Recorded { sink: reader, recorder }, source, too_large } =
-            read(session, of, range, kept_bytes, || recording.recorder(plan.kind()), || RawReader::new(plan))?;
+            read(session, of, range, kept_bytes, || recording.recorder(plan.kind), || RawReader::new(plan))?;
         recording.take(source, recorder);
         seen.add_all(&reader.seen);
         if too_large.is_some() {

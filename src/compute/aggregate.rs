@@ -142,7 +142,7 @@ impl Aggregator {
 
     /// How many samples were left out so far.
     pub fn dropped(&self) -> Dropped {
-        self.screen.dropped()
+        self.screen.dropped
     }
 
     /// Ends the last series. Returns how far before the range samples should have been read, in milliseconds, if they were not read

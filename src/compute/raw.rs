@@ -15,7 +15,8 @@ use crate::model::time::TimeRange;
 /// Which samples a raw query needs, and how they become points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RawPlan {
-    kind: SampleKind,
+    /// What the samples are.
+    pub kind: SampleKind,
     range: TimeRange,
     look_back_ms: i64,
 }
@@ -34,11 +35,6 @@ impl RawPlan {
     /// The same plan, with samples read from at least `at_least_ms` milliseconds before the range.
     pub fn looking_back(self, at_least_ms: i64) -> RawPlan {
         RawPlan { look_back_ms: self.look_back_ms.max(at_least_ms), ..self }
-    }
-
-    /// What the samples are.
-    pub fn kind(self) -> SampleKind {
-        self.kind
     }
 
     /// The range in which samples have to be read.
@@ -108,7 +104,7 @@ impl RawReader {
         let mut screen = Screen::of(kind);
         let finite = screen.retain_finite(self.only);
         let SampleKind::Counter(interval_ms) = kind else {
-            return RawResult { points: finite, dropped: screen.dropped(), further_ms: None };
+            return RawResult { points: finite, dropped: screen.dropped, further_ms: None };
         };
         let look_back = LookBack { start: range.start, read_ms: look_back_ms, samples: 1, counted: Counted::WithRate };
         let mut reader = CounterReader::new(look_back, interval_ms);
@@ -119,7 +115,7 @@ impl RawReader {
         });
         reader.end_series();
         // The rate of finite samples can be too large for JSON.
-        let (mut dropped, rates) = (screen.dropped(), points.len());
+        let (mut dropped, rates) = (screen.dropped, points.len());
         points.retain(|point| point.value.is_finite());
         dropped.too_large = (rates - points.len()) as u64;
         RawResult { points, dropped, further_ms: reader.further_ms() }

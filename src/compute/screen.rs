@@ -33,7 +33,8 @@ impl Dropped {
 #[derive(Debug)]
 pub struct Screen {
     nan: NanInterpretation,
-    dropped: Dropped,
+    /// How many samples were left out so far.
+    pub dropped: Dropped,
     /// The samples that count, if others were left out.
     left: Vec<Sample>,
 }
@@ -84,11 +85,6 @@ impl Screen {
         self.dropped.nan += 1;
         false
     }
-
-    /// How many samples were left out so far.
-    pub fn dropped(&self) -> Dropped {
-        self.dropped
-    }
 }
 
 #[cfg(test)]
@@ -103,7 +99,7 @@ mod tests {
             let pairs = |left: &[Sample]| left.iter().map(|sample| (sample.at, sample.value)).collect::<Vec<_>>();
             assert_eq!(pairs(screen.finite(&given)), expected);
             assert_eq!(screen.finite(&given[3..]), &given[3..]);
-            assert_eq!(screen.dropped(), dropped);
+            assert_eq!(screen.dropped, dropped);
             assert_eq!(pairs(&screen.retain_finite(given)), expected);
         };
         let numbers = [(4, 4.0), (5, 0.0)];

@@ -110,7 +110,7 @@ impl Listener {
             Ok(body) => body,
             Err(error) => return self.finish_elsewhere(exchange, method.refuse(&error), turn),
         };
-        match exchange.prepare(method, body.bytes()) {
+        match exchange.prepare(method, &body.bytes) {
             Prepared::Query(query) => self.hand_over(exchange, body, query, turn),
             Prepared::Reply(reply) => self.finish_elsewhere(exchange, reply, turn),
         }
@@ -125,7 +125,7 @@ impl Listener {
         query: PreparedQuery,
         turn: ConnectionTurn,
     ) {
-        let (lane, deadline) = (query.lane(), query.deadline());
+        let (lane, deadline) = (query.lane, query.deadline.instant());
         let (listener, since) = (Arc::clone(self), Instant::now());
         let task = move |outcome| {
             let reply = match outcome {

@@ -192,7 +192,7 @@ impl Connector {
             let found = self.lookups.find(host, deadline).map_err(|why| {
                 // Only these two texts name the servers, which are read from a file.
                 let servers = match why {
-                    LookupFailure::ServerSilent | LookupFailure::Busy => self.lookups.servers_seen(),
+                    LookupFailure::ServerSilent | LookupFailure::Busy => self.lookups.name_servers.servers_seen(),
                     LookupFailure::NotFound | LookupFailure::ServerFails | LookupFailure::System(_) => {
                         ServersSeen::default()
                     }

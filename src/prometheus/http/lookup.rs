@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use dns_lookup::LookupErrorKind;
 
 use super::dns::{DirectQuery, LookupOutcome, NameServers};
-use crate::prometheus::error::{LookupFailure, ServersSeen};
+use crate::prometheus::error::LookupFailure;
 use crate::sync::{Condvar, Mutex};
 use state::{Lookup, LookupState, NameEntry, Pending, Standing};
 
@@ -56,7 +56,7 @@ pub(super) struct Addresses {
 pub(super) struct Lookups {
     /// Calls the resolver; blocks.
     resolve: fn(&str) -> LookupOutcome,
-    name_servers: Box<dyn DirectQuery>,
+    pub(super) name_servers: Box<dyn DirectQuery>,
     workers: usize,
     state: Mutex<LookupState>,
     done: Condvar,
@@ -70,11 +70,6 @@ impl Lookups {
 
     fn by(resolve: fn(&str) -> LookupOutcome, name_servers: Box<dyn DirectQuery>, workers: usize) -> Arc<Lookups> {
         Arc::new(Lookups { resolve, name_servers, workers, state: Mutex::default(), done: Condvar::new() })
-    }
-
-    /// Which name servers answer, as far as is known.
-    pub(super) fn servers_seen(&self) -> ServersSeen {
-        self.name_servers.servers_seen()
     }
 
     /// The addresses of a name, at least one.
@@ -251,6 +246,7 @@ fn by_system(name: &str) -> LookupOutcome {
 mod tests {
     use super::state::{MAX_REMEMBERED, MAX_THREADS};
     use super::*;
+    use crate::prometheus::error::ServersSeen;
     use std::sync::atomic::Ordering;
 
     use std::ops::Range;
