@@ -17,39 +17,29 @@ use tiny_http::{Limits, Request};
 
 use crate::server::os::socket::CONNECTION_TIMEOUT;
 
-/// Maximum number of connections: 2,048. Each has a thread, which takes about 20 KiB.
-const CONNECTIONS: usize = 2_048;
-
-/// Maximum size of all heads that are arriving: 16 MiB.
-const HEADS_BYTES: usize = 16 << 20;
-
-/// Maximum size of a head: 64 KiB. Cookies of 16 KiB are common.
-const HEAD_BYTES: usize = 64 << 10;
-
-/// Maximum number of headers: 100. A header takes more memory than its bytes.
-const HEADERS: usize = 100;
-
-/// Maximum size of a body that is read and discarded so that its connection can be used again: 64 MiB, which is also the
-/// maximum of `--max-request-bytes`.
-const DISCARDED_BYTES: usize = 64 << 20;
-
 /// How long the mirror keeps an idle connection at least; the header `Keep-Alive` says so. The connection pools of many clients
 /// and reverse proxies keep one for up to 60 s.
 pub(in crate::server) const KEPT: Duration = Duration::from_secs(75);
 
 /// All bounds on connections.
 pub(in crate::server) const LIMITS: Limits = Limits {
-    connections: CONNECTIONS,
-    heads_bytes: HEADS_BYTES,
-    head_bytes: HEAD_BYTES,
-    headers: HEADERS,
+    // Each has a thread, which takes about 20 KiB.
+    connections: 2_048,
+    // Of all heads that are arriving: 16 MiB.
+    heads_bytes: 16 << 20,
+    // 64 KiB. Cookies of 16 KiB are common.
+    head_bytes: 64 << 10,
+    // A header takes more memory than its bytes.
+    headers: 100,
     head_time: CONNECTION_TIMEOUT,
-    discarded_bytes: DISCARDED_BYTES,
+    // Of a body that is read and discarded so that its connection can be used again: 64 MiB, which is also the maximum of
+    // `--max-request-bytes`.
+    discarded_bytes: 64 << 20,
 };
 
 /// Whether the announced body is too long to be discarded, so that the connection ends if the mirror does not read it.
 pub(in crate::server) fn announces_more_than_is_discarded(request: &Request) -> bool {
-    request.body_length().is_some_and(|length| length > DISCARDED_BYTES)
+    request.body_length().is_some_and(|length| length > LIMITS.discarded_bytes)
 }
 
 #[cfg(test)]
