@@ -30,7 +30,7 @@ pub struct Origins {
 }
 
 /// A series that was read, from which [`OriginSeries::of_point`] finds what a point is made of.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct OriginSeries {
     /// Its labels.
     pub labels: Labels,
@@ -104,18 +104,7 @@ impl Origins {
 impl OriginSeries {
     /// A series without samples.
     pub(super) fn new(labels: Labels) -> OriginSeries {
-        OriginSeries {
-            labels,
-            total: 0,
-            first_ms: 0,
-            last_ms: 0,
-            median_spacing_ms: None,
-            resets: 0,
-            gaps: 0,
-            samples: VecDeque::new(),
-            before: None,
-            complete: ALWAYS,
-        }
+        OriginSeries { labels, complete: ALWAYS, ..OriginSeries::default() }
     }
 
     /// The increment that ends with a sample, if there is one.

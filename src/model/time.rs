@@ -4,8 +4,8 @@
 /// limits of `i64`.
 pub const LATEST_MS: i64 = 253_402_300_799_999;
 
-/// A range of time in milliseconds since the epoch, both ends included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A range of time in milliseconds since the epoch, both ends included. The default one has only the epoch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TimeRange {
     /// The first instant, 0 to [`LATEST_MS`].
     pub start: i64,
