@@ -112,17 +112,14 @@ pub fn gauges_in_bucket(
     non_finite: NonFinite,
 ) -> String {
     let range = format!("{}{}", samples(of, length_ms), offset(offset_ms));
+    let of_each = over_time(method, &range);
     let extreme = |value: String| non_finite.guarded(&value, &format!("sum(sum_over_time({range}))"));
     match method {
         AggregationMethod::Mean => format!("sum(sum_over_time({range})) / sum(count_over_time({range}))"),
-        AggregationMethod::Max => extreme(format!("max(max_over_time({range}))")),
-        AggregationMethod::Min => extreme(format!("min(min_over_time({range}))")),
-        AggregationMethod::Percentile(percent) => {
-            let value = format!("quantile_over_time({}, {range})", quantile(percent));
-            non_finite.guarded(&value, &format!("sum_over_time({range})"))
-        }
-        AggregationMethod::Sum => format!("sum(sum_over_time({range}))"),
-        AggregationMethod::EventCount => format!("sum(count_over_time({range}))"),
+        AggregationMethod::Max => extreme(format!("max({of_each})")),
+        AggregationMethod::Min => extreme(format!("min({of_each})")),
+        AggregationMethod::Percentile(_) => non_finite.guarded(&of_each, &format!("sum_over_time({range})")),
+        AggregationMethod::Sum | AggregationMethod::EventCount => format!("sum({of_each})"),
     }
 }
 
@@ -168,12 +165,18 @@ pub fn infinite_series_count(of: &Selector, length_ms: i64) -> String {
 }
 
 fn over_subquery(body: &str, method: AggregationMethod, subquery: Subquery, offset_ms: i64) -> String {
-    let range = format!("{}{}", subquery_of(body, subquery), offset(offset_ms));
+    over_time(method, &format!("{}{}", subquery_of(body, subquery), offset(offset_ms)))
+}
+
+/// A method, applied to the values of each series in a range.
+fn over_time(method: AggregationMethod, range: &str) -> String {
     match method {
         AggregationMethod::Mean => format!("avg_over_time({range})"),
         AggregationMethod::Max => format!("max_over_time({range})"),
         AggregationMethod::Min => format!("min_over_time({range})"),
-        AggregationMethod::Percentile(percent) => format!("quantile_over_time({}, {range})", quantile(percent)),
+        AggregationMethod::Percentile(percent) => {
+            format!("quantile_over_time({}, {range})", f64::from(percent) / 100.0)
+        }
         AggregationMethod::Sum => format!("sum_over_time({range})"),
         AggregationMethod::EventCount => format!("count_over_time({range})"),
     }
@@ -195,10 +198,6 @@ fn duration(ms: i64) -> String {
         (s, 0) => format!("{s}s"),
         (s, ms) => format!("{s}s{ms}ms"),
     }
-}
-
-fn quantile(percent: u8) -> f64 {
-    f64::from(percent) / 100.0
 }
 
 /// Milliseconds as the shortest decimal number of seconds: 60000 is `60`, 1500 is `1.5`.
