@@ -28,19 +28,14 @@ use sources::Sources;
 /// Signs the calls to an upstream.
 pub(in crate::prometheus) struct SigV4 {
     service: String,
-    given: Option<GivenKeys>,
+    /// The id of a key and the secret key that the upstreams file contains or names.
+    given: Option<(LiveSecret, LiveSecret)>,
     role: Option<Role>,
     sources: Sources,
     /// A fingerprint of the files that the environment names, when they were last checked.
     files: Mutex<u64>,
     found: SingleFetch<AwsKeys>,
     assumed: SingleFetch<AwsKeys>,
-}
-
-/// Keys that the upstreams file contains or names.
-struct GivenKeys {
-    access_key: LiveSecret,
-    secret_key: LiveSecret,
 }
 
 impl SigV4 {
@@ -58,10 +53,9 @@ impl SigV4 {
     ) -> Result<SigV4, Unusable> {
         let SigV4Definition { service, keys, profile, role, is_fips, .. } = definition;
         let given = match keys {
-            Some((access_key, secret_key)) => Some(GivenKeys {
-                access_key: LiveSecret::new(access_key.clone())?,
-                secret_key: LiveSecret::new(secret_key.clone())?,
-            }),
+            Some((access_key, secret_key)) => {
+                Some((LiveSecret::new(access_key.clone())?, LiveSecret::new(secret_key.clone())?))
+            }
             None => None,
         };
         let host = if *is_fips { "sts-fips" } else { "sts" };
@@ -102,8 +96,8 @@ impl SigV4 {
     }
 
     fn keys(&self, deadline: Deadline) -> Result<AwsKeys, ErrorKind> {
-        let base = || match &self.given {
-            Some(given) => Ok(given.current()),
+        let base = || match self.given_keys() {
+            Some(keys) => Ok(keys),
             None => self.found.get(deadline, |deadline| self.sources.keys(deadline)),
         };
         let Some(role) = &self.role else { return base() };
@@ -114,14 +108,22 @@ impl SigV4 {
         self.assumed.get(deadline, |deadline| self.sources.assume(role, &base, deadline))
     }
 
+    fn given_keys(&self) -> Option<AwsKeys> {
+        self.given.as_ref().map(|(access_key, secret_key)| AwsKeys {
+            access_key: access_key.current().reveal().to_owned(),
+            secret_key: (*secret_key.current()).clone(),
+            session_token: None,
+        })
+    }
+
     /// Discards the temporary keys if they are the refused ones, so that new ones are fetched. Returns whether a retry makes sense.
     pub(in crate::prometheus) fn renew(&self, refused_authorization: &[u8]) -> bool {
         let refused = String::from_utf8_lossy(refused_authorization);
         let are_refused = |keys: &AwsKeys| refused.contains(&format!("Credential={}/", keys.access_key));
-        match (&self.role, &self.given) {
+        match (&self.role, self.given_keys()) {
             (Some(_), _) => self.assumed.renew(are_refused),
             (None, None) => self.found.renew(are_refused),
-            (None, Some(given)) => !are_refused(&given.current()),
+            (None, Some(given)) => !are_refused(&given),
         }
     }
 
@@ -140,26 +142,15 @@ impl SigV4 {
 
     /// The current keys, which no text may contain.
     pub(in crate::prometheus) fn keys_in_force(&self) -> Vec<Secret> {
-        let fetched = [self.found.in_force(), self.assumed.in_force()];
-        let given = self.given.as_ref().map(|given| given.current().secrets()).unwrap_or_default();
-        fetched.iter().flatten().flat_map(AwsKeys::secrets).chain(given).collect()
+        let all = [self.found.in_force(), self.assumed.in_force(), self.given_keys()];
+        all.iter().flatten().flat_map(AwsKeys::secrets).collect()
     }
 
     /// The secrets that the upstreams file contains or names.
     pub(in crate::prometheus) fn secrets(&self) -> [Option<&LiveSecret>; 2] {
         match &self.given {
-            Some(GivenKeys { access_key, secret_key }) => [Some(access_key), Some(secret_key)],
+            Some((access_key, secret_key)) => [Some(access_key), Some(secret_key)],
             None => [None, None],
-        }
-    }
-}
-
-impl GivenKeys {
-    fn current(&self) -> AwsKeys {
-        AwsKeys {
-            access_key: self.access_key.current().reveal().to_owned(),
-            secret_key: (*self.secret_key.current()).clone(),
-            session_token: None,
         }
     }
 }
