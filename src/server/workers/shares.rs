@@ -102,18 +102,6 @@ impl Shares {
     pub(super) fn remove(&mut self, lane: Lane) {
         self.tasks.remove(lane);
     }
-
-    /// The number of running and waiting tasks.
-    #[cfg(test)]
-    pub(super) fn tasks(&self) -> usize {
-        self.tasks.all
-    }
-
-    /// Whether no task runs and no upstream has a count.
-    #[cfg(test)]
-    pub(super) fn are_idle(&self) -> bool {
-        self.running.by_upstream.is_empty() && self.running.unknown == 0
-    }
 }
 
 /// Numbers of tasks: all, those of upstreams that have not answered lately, and by upstream.
@@ -149,6 +137,18 @@ impl TaskCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Shares {
+        /// The number of running and waiting tasks.
+        pub(in crate::server::workers) fn tasks(&self) -> usize {
+            self.tasks.all
+        }
+
+        /// Whether no task runs and no upstream has a count.
+        pub(in crate::server::workers) fn are_idle(&self) -> bool {
+            self.running.by_upstream.is_empty() && self.running.unknown == 0
+        }
+    }
 
     fn lane(upstream: u64) -> Lane {
         Lane { upstream, responded_lately: true, max_in_flight: None }
