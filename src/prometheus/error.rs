@@ -27,6 +27,7 @@ use std::sync::Arc;
 use crate::prometheus::upstreams_file::definition::Definition;
 
 pub(super) use call_context::CallContext;
+pub(super) use credentials_failure::AtIssuer;
 pub(super) use issuer::Issuer;
 pub(super) use predicate::predicate;
 pub(super) use shortened::{logged, one_line};

@@ -18,7 +18,7 @@ use super::fixed::Fixed;
 use super::hide::{of_authorization, shown_words};
 use super::issuer_call::call_issuer;
 use super::single_fetch::{Fetched, SingleFetch};
-use crate::prometheus::error::{CredentialsFailure, ErrorKind, Issuer};
+use crate::prometheus::error::{AtIssuer, CredentialsFailure, ErrorKind, Issuer};
 
 /// A token, and where it comes from.
 pub(in crate::prometheus) struct OAuth2 {
@@ -113,7 +113,7 @@ impl OAuth2 {
         let (transport, content) = (&self.transport.transport, CallContent::Form(&form));
         let (status, text) = call_issuer(Issuer::TokenServer, transport, target, token_path, content, deadline)?;
         let server = token_url.to_string();
-        let foreign = |why| CredentialsFailure::foreign(Issuer::TokenServer, &server, why);
+        let foreign = |why| CredentialsFailure::at(Issuer::TokenServer, &server, AtIssuer::Foreign(why));
         let words = || {
             let given = endpoint_params.iter().map(|(_, value)| value);
             let plain_basic = basic(client_id.as_bytes(), secret.reveal().as_bytes());
@@ -122,7 +122,7 @@ impl OAuth2 {
             let secrets = of_headers.chain([Secret::clone(&secret)]).chain(given.cloned());
             words(&text, &secrets.collect::<Vec<_>>())
         };
-        let refused = |words| CredentialsFailure::refused(Issuer::TokenServer, &server, status, words);
+        let refused = |words| CredentialsFailure::at(Issuer::TokenServer, &server, AtIssuer::Refusal(status, words));
         if !(200..=299).contains(&status) {
             return Err(refused(words()));
         }

@@ -175,11 +175,12 @@ impl<T> Drop for Ending<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::thread;
 
     use super::*;
-    use crate::prometheus::error::Issuer;
+    use crate::prometheus::error::{AtIssuer, Issuer};
 
     fn soon() -> Deadline {
         Deadline::new(Instant::now(), Duration::from_secs(10))
@@ -190,7 +191,7 @@ mod tests {
     }
 
     fn refused() -> CredentialsFailure {
-        CredentialsFailure::refused(Issuer::TokenServer, "p:1", 401, Some("why".to_owned()))
+        CredentialsFailure::at(Issuer::TokenServer, "p:1", AtIssuer::Refusal(401, Some("why".to_owned())))
     }
 
     #[test]
@@ -254,7 +255,7 @@ mod tests {
 
     #[test]
     fn the_pause_after_refusals_doubles_until_something_changes() {
-        let refused_with = |status| CredentialsFailure::refused(Issuer::TokenServer, "p:1", status, None);
+        let refused_with = |status| CredentialsFailure::at(Issuer::TokenServer, "p:1", AtIssuer::Refusal(status, None));
         let check = |status: u16, expected_s: [u64; 7]| {
             let single: SingleFetch<u32> = SingleFetch::default();
             for expected_s in expected_s {
@@ -280,7 +281,8 @@ mod tests {
     #[test]
     fn a_request_without_time_does_not_start_a_pause() {
         let single = SingleFetch::default();
-        let late = || CredentialsFailure::unreachable(Issuer::TokenServer, "p:1", ErrorKind::Closed);
+        let late =
+            || CredentialsFailure::at(Issuer::TokenServer, "p:1", AtIssuer::Unreachable(Arc::new(ErrorKind::Closed)));
         assert!(single.get(soon(), |_| Err(late())).is_err());
         assert_eq!(single.get(soon(), |_| Ok(fetched(2, 60))).unwrap(), 2);
     }

@@ -36,37 +36,23 @@ enum Problem {
     Awaited(u128),
 }
 
+/// How an issuer fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum AtIssuer {
+pub(in crate::prometheus) enum AtIssuer {
     /// No response, and why.
     Unreachable(Arc<ErrorKind>),
-    /// A refusal: its status, and the server's words.
-    ErrorStatus(u16, Option<String>),
+    /// A refusal: its status, and the server's words, which must not contain a secret.
+    Refusal(u16, Option<String>),
     /// A response without credentials, and what is wrong with it.
     Foreign(&'static str),
-    /// The machine has no role.
+    /// The machine has no role with keys.
     NoRole,
 }
 
 impl CredentialsFailure {
-    /// A server does not respond.
-    pub(in crate::prometheus) fn unreachable(issuer: Issuer, server: &str, kind: ErrorKind) -> CredentialsFailure {
-        CredentialsFailure(Problem::At(issuer, server.to_owned(), AtIssuer::Unreachable(Arc::new(kind))))
-    }
-
-    /// A server refuses. `words` must not contain a secret.
-    pub(in crate::prometheus) fn refused(
-        issuer: Issuer,
-        server: &str,
-        status: u16,
-        words: Option<String>,
-    ) -> CredentialsFailure {
-        CredentialsFailure(Problem::At(issuer, server.to_owned(), AtIssuer::ErrorStatus(status, words)))
-    }
-
-    /// A server responds without credentials.
-    pub(in crate::prometheus) fn foreign(issuer: Issuer, server: &str, why: &'static str) -> CredentialsFailure {
-        CredentialsFailure(Problem::At(issuer, server.to_owned(), AtIssuer::Foreign(why)))
+    /// The server at this host, port and path fails.
+    pub(in crate::prometheus) fn at(issuer: Issuer, server: &str, what: AtIssuer) -> CredentialsFailure {
+        CredentialsFailure(Problem::At(issuer, server.to_owned(), what))
     }
 
     /// There is no server to call: why, and what to do.
@@ -93,11 +79,6 @@ impl CredentialsFailure {
         CredentialsFailure(Problem::Awaited(timeout_ms))
     }
 
-    /// The machine has no role with keys.
-    pub(in crate::prometheus) fn no_role(server: &str) -> CredentialsFailure {
-        CredentialsFailure(Problem::At(Issuer::Machine, server.to_owned(), AtIssuer::NoRole))
-    }
-
     /// Whether the server responded, or was not called at all. Then the same call again would not help at once.
     pub(in crate::prometheus) fn has_response(&self) -> bool {
         !matches!(self.0, Problem::At(_, _, AtIssuer::Unreachable(..)))
@@ -110,7 +91,7 @@ impl CredentialsFailure {
 
     /// Whether the server refuses until somebody changes something.
     fn is_final(&self) -> bool {
-        matches!(self.0, Problem::At(_, _, AtIssuer::ErrorStatus(400..=407 | 409..=499, _)))
+        matches!(self.0, Problem::At(_, _, AtIssuer::Refusal(400..=407 | 409..=499, _)))
     }
 
     /// The predicate of a sentence whose subject is the upstream.
@@ -148,7 +129,7 @@ impl AtIssuer {
                 let (what, remedy) = unanswered(issuer, kind, words);
                 format!("{what}; {remedy}")
             }
-            AtIssuer::ErrorStatus(status, said) => {
+            AtIssuer::Refusal(status, said) => {
                 let said = said.as_ref().map(|said| format!(": {said}")).unwrap_or_default();
                 match status {
                     300..=399 | 404 | 405 => {

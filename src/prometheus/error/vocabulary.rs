@@ -220,6 +220,7 @@ impl<'a> Vocabulary<'a> {
 mod tests {
     use std::net::IpAddr;
     use std::path::Path;
+    use std::sync::Arc;
     use std::time::Duration;
 
     use ureq::http::HeaderMap;
@@ -230,7 +231,7 @@ mod tests {
     use crate::prometheus::error::call_context::CallContext;
     use crate::prometheus::error::circumstances::Circumstances;
     use crate::prometheus::error::connect_failure::{ConnectFailure, LookupFailure, ServersSeen};
-    use crate::prometheus::error::credentials_failure::CredentialsFailure;
+    use crate::prometheus::error::credentials_failure::{AtIssuer, CredentialsFailure};
     use crate::prometheus::error::foreign::Foreign;
     use crate::prometheus::error::issuer::Issuer;
     use crate::prometheus::error::predicate::predicate;
@@ -492,14 +493,20 @@ mod tests {
     /// All reasons why credentials may be missing.
     fn credentials_failures() -> Vec<CredentialsFailure> {
         let issuers = [Issuer::TokenServer, Issuer::SecurityTokenService, Issuer::Container, Issuer::Machine];
-        let mut all = vec![CredentialsFailure::no_role("m:80"), CredentialsFailure::none("why", "what to do")];
+        let mut all = vec![
+            CredentialsFailure::at(Issuer::Machine, "m:80", AtIssuer::NoRole),
+            CredentialsFailure::none("why", "what to do"),
+        ];
         for issuer in issuers {
-            all.extend(on_the_way().into_iter().map(|kind| CredentialsFailure::unreachable(issuer, "t:443", kind)));
             all.extend(
-                [302, 401, 404, 429, 500]
-                    .map(|status| CredentialsFailure::refused(issuer, "t:443", status, Some("words".to_owned()))),
+                on_the_way()
+                    .into_iter()
+                    .map(|kind| CredentialsFailure::at(issuer, "t:443", AtIssuer::Unreachable(Arc::new(kind)))),
             );
-            all.push(CredentialsFailure::foreign(issuer, "t:443", "answers without a token"));
+            all.extend([302, 401, 404, 429, 500].map(|status| {
+                CredentialsFailure::at(issuer, "t:443", AtIssuer::Refusal(status, Some("words".to_owned())))
+            }));
+            all.push(CredentialsFailure::at(issuer, "t:443", AtIssuer::Foreign("answers without a token")));
         }
         all
     }

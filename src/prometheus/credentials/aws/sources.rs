@@ -21,7 +21,7 @@ use crate::prometheus::credentials::fixed::Fixed;
 use crate::prometheus::credentials::hide::shown_words;
 use crate::prometheus::credentials::issuer_call::call_issuer;
 use crate::prometheus::credentials::single_fetch::Fetched;
-use crate::prometheus::error::{CredentialsFailure, Issuer};
+use crate::prometheus::error::{AtIssuer, CredentialsFailure, Issuer};
 
 /// How long keys without an expiry are kept before their source is read again.
 const KEPT: Duration = Duration::from_secs(60);
@@ -127,10 +127,10 @@ impl Sources {
         let (server, status, text) = self.send(issuer, &self.sts_endpoint, credentials, content, deadline)?;
         if status != 200 {
             let words = responses::error_of_xml(&text).map(|words| shown_words(&words, secrets));
-            return Err(CredentialsFailure::refused(issuer, &server, status, words));
+            return Err(CredentialsFailure::at(issuer, &server, AtIssuer::Refusal(status, words)));
         }
         let granted = responses::of_xml(&text);
-        granted.map(temporary).ok_or_else(|| CredentialsFailure::foreign(issuer, &server, NOT_KEYS))
+        granted.map(temporary).ok_or_else(|| CredentialsFailure::at(issuer, &server, AtIssuer::Foreign(NOT_KEYS)))
     }
 
     fn of_container(&self, uri: &str, deadline: Deadline) -> FoundKeys {
@@ -158,7 +158,7 @@ impl Sources {
         let (server, status, token) = send(&format!("{endpoint}/latest/api/token"), &none, CallContent::EmptyPut)
             .map_err(CredentialsFailure::or_no_keys)?;
         if status != 200 {
-            return Err(CredentialsFailure::refused(Issuer::Machine, &server, status, None));
+            return Err(CredentialsFailure::at(Issuer::Machine, &server, AtIssuer::Refusal(status, None)));
         }
         let token = Fixed::header(HeaderName::from_static("x-aws-ec2-metadata-token"), Secret::new(token.trim()));
         let (server, status, roles) = send(&format!("{endpoint}{ROLES}"), &token, CallContent::Query(""))?;
@@ -167,8 +167,8 @@ impl Sources {
             !role.is_empty() && role.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte));
         match status {
             200 if is_role => {}
-            200 | 404 => return Err(CredentialsFailure::no_role(&server)),
-            _ => return Err(CredentialsFailure::refused(Issuer::Machine, &server, status, None)),
+            200 | 404 => return Err(CredentialsFailure::at(Issuer::Machine, &server, AtIssuer::NoRole)),
+            _ => return Err(CredentialsFailure::at(Issuer::Machine, &server, AtIssuer::Refusal(status, None))),
         }
         self.of_json(Issuer::Machine, &format!("{endpoint}{ROLES}{role}"), &token, deadline)
     }
@@ -176,10 +176,10 @@ impl Sources {
     fn of_json(&self, issuer: Issuer, url: &str, credentials: &Fixed, deadline: Deadline) -> FoundKeys {
         let (server, status, text) = self.send(issuer, url, credentials, CallContent::Query(""), deadline)?;
         if status != 200 {
-            return Err(CredentialsFailure::refused(issuer, &server, status, None));
+            return Err(CredentialsFailure::at(issuer, &server, AtIssuer::Refusal(status, None)));
         }
         let granted = responses::of_json(&text);
-        granted.map(temporary).ok_or_else(|| CredentialsFailure::foreign(issuer, &server, NOT_KEYS))
+        granted.map(temporary).ok_or_else(|| CredentialsFailure::at(issuer, &server, AtIssuer::Foreign(NOT_KEYS)))
     }
 
     /// Makes a call to a service that issues keys. Returns the server's name, the status and the text of the response.
