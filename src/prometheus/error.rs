@@ -65,21 +65,15 @@ pub struct Error {
     pub circumstances: Box<Circumstances>,
 }
 
-/// What an error shows of its upstream, as plain data. `Display` writes its name, if it has one, host, port and path prefix, never
-/// credentials.
+/// What an error shows of its upstream, as plain data.
 #[derive(Debug)]
 pub struct ShownUpstream {
+    /// Its name, if it has one, host, port and path prefix, never credentials.
     pub(super) text: String,
     /// The index of the replica, in the order of the upstreams file.
     pub(super) replica: usize,
     /// Its definition, if it is defined in the upstreams file.
     pub(super) definition: Option<Arc<Definition>>,
-}
-
-impl fmt::Display for ShownUpstream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
 }
 
 impl Error {
@@ -118,7 +112,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Prometheus at {} {}", self.upstream, self.predicate())?;
+        write!(f, "Prometheus at {} {}", self.upstream.text, self.predicate())?;
         if !self.circumstances.failed_replicas.is_empty() {
             write!(f, "; before it, the mirror tried {}", self.circumstances.failed_replicas.join(", "))?;
         }
