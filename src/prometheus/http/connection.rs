@@ -208,11 +208,11 @@ impl Connection {
     /// Opens a second connection beside a silent one, sends the call there as well, and continues with the first one that has a
     /// response. If the second one is silent, too, and the upstream has more addresses, more connections follow.
     fn race(&mut self, deadline: Instant) -> Result<bool, Error> {
-        let most = match self.open.peer.map(|peer| peer.others) {
+        let left = match self.open.peer.map(|peer| peer.others) {
             Some(Others::AllMute(others)) => others.min(MAX_RIVALS),
             _ => MAX_RIVALS,
         };
-        let mut rivals = Rivals { most, next_at: Some(Instant::now()), ..Rivals::default() };
+        let mut rivals = Rivals { left, next_at: Some(Instant::now()), ..Rivals::default() };
         let raced = self.race_against(&mut rivals, deadline);
         if matches!(raced, Err(Error::Timeout(_))) {
             let have_had_time = rivals.waiting.iter().filter(|rival| rival.since.elapsed() >= MIN_PATIENCE);

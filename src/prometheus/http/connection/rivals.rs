@@ -22,9 +22,8 @@ pub(super) struct Rivals {
     pub(super) opening: Vec<Receiver<Result<OpenConnection, ErrorKind>>>,
     /// Those on which the call was sent.
     pub(super) waiting: Vec<OpenConnection>,
-    pub(super) begun: usize,
-    /// The most that may be begun.
-    pub(super) most: usize,
+    /// How many more may begin.
+    pub(super) left: usize,
     /// When the next one may begin; `None` if none may.
     pub(super) next_at: Option<Instant>,
     /// The error of the last one that could not be opened.
@@ -36,7 +35,7 @@ impl Rivals {
     pub(super) fn begin(&mut self, kept: &Arc<Kept>, was_good: bool, deadline: Instant) {
         let now = Instant::now();
         self.next_at = None;
-        if self.begun == self.most {
+        if self.left == 0 {
             return;
         }
         if let Some(peer) = self.waiting.last().and_then(|rival| rival.peer) {
@@ -45,7 +44,7 @@ impl Rivals {
             // The address cannot be connected to. The upstream may be moving to another one.
             kept.connector.forget_addresses(&kept.uri);
         }
-        self.begun += 1;
+        self.left -= 1;
         if let Some(opening) = kept.open_aside(deadline) {
             self.opening.push(opening);
             if was_good {
