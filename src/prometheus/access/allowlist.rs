@@ -37,9 +37,10 @@ impl Allowlist {
 
     /// Judges an upstream by host and port.
     pub(in crate::prometheus) fn judge(&self, host: &str, port: u16) -> Verdict {
+        let has_networks = || self.0.0.iter().any(|rule| matches!(rule, Rule::Network(_)));
         if self.0.cover(host, port) {
             Verdict::Allowed
-        } else if hosts::address(host).is_none() && self.0.have_networks() {
+        } else if hosts::address(host).is_none() && has_networks() {
             Verdict::ByAddress
         } else {
             Verdict::NotAllowed

@@ -54,11 +54,6 @@ impl Hosts {
         let ip = ip.to_canonical();
         self.0.iter().any(|rule| matches!(rule, Rule::Network(network) if network.contains(&ip)))
     }
-
-    /// Whether the list contains networks, so that the addresses of a name matter.
-    pub(in crate::prometheus) fn have_networks(&self) -> bool {
-        self.0.iter().any(|rule| matches!(rule, Rule::Network(_)))
-    }
 }
 
 impl FromStr for Rule {
