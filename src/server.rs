@@ -76,7 +76,7 @@ pub fn run(settings: &Settings) -> Result<(), String> {
     });
     watch(settings, &key, &shared, &metrics)?;
     let connection_threads = BlockingThreads::start("connection", Arc::clone(&threads)).map_err(no_thread)?;
-    let host = ConnectionHost::new(threads, connection_threads, Arc::clone(&metrics));
+    let host = Arc::new(ConnectionHost { threads, connection_threads, metrics: Arc::clone(&metrics) });
     let server = ::tiny_http::Server::with_limits(socket, LIMITS, host).map_err(no_thread)?;
     start("listener", move || listener.serve(&server))?;
     log::info(|| {

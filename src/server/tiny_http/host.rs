@@ -28,20 +28,10 @@ static ACCEPT_LOG_LIMIT: log::Limit = log::Limit::new(1, Duration::from_secs(10)
 
 /// Gives tiny_http threads for connections, and counts failures.
 pub(in crate::server) struct ConnectionHost {
-    threads: Arc<Threads>,
-    connection_threads: Arc<BlockingThreads>,
-    metrics: Arc<Metrics>,
-}
-
-impl ConnectionHost {
-    /// `connection_threads` serve the connections, and nothing else.
-    pub(in crate::server) fn new(
-        threads: Arc<Threads>,
-        connection_threads: Arc<BlockingThreads>,
-        metrics: Arc<Metrics>,
-    ) -> Arc<ConnectionHost> {
-        Arc::new(ConnectionHost { threads, connection_threads, metrics })
-    }
+    pub(in crate::server) threads: Arc<Threads>,
+    /// Serve the connections, and nothing else.
+    pub(in crate::server) connection_threads: Arc<BlockingThreads>,
+    pub(in crate::server) metrics: Arc<Metrics>,
 }
 
 impl Host for ConnectionHost {
@@ -86,7 +76,7 @@ mod tests {
         let metrics = Arc::new(Metrics::new(1, 0));
         let threads = Threads::new(Arc::clone(&metrics));
         let connection_threads = BlockingThreads::start("connection", Arc::clone(&threads)).unwrap();
-        let host = ConnectionHost::new(Arc::clone(&threads), connection_threads, metrics);
+        let host = ConnectionHost { threads: Arc::clone(&threads), connection_threads, metrics };
         assert!(host.idle_time() >= KEPT + CONNECTION_TIMEOUT);
         threads.missing("none");
         assert_eq!(host.idle_time(), CONNECTION_TIMEOUT);
