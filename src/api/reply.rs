@@ -8,7 +8,7 @@ use crate::error::{Error, KEY_HEADER, RETRY_AFTER_S};
 use crate::key::ApiKey;
 use crate::log;
 use crate::memory::ResponseMemory;
-use crate::prometheus::Session;
+use crate::prometheus::{Session, Upstream};
 
 /// The `Content-Type` of JSON.
 pub(super) const JSON: &str = "application/json";
@@ -104,10 +104,8 @@ pub(super) struct Failure {
 /// The calls of a request to its upstream.
 #[derive(Debug)]
 pub(super) struct CallSummary {
-    /// The name of a named upstream, or the address in the Connection Details.
-    upstream: String,
-    /// Which of several replicas was called last; else empty.
-    replica: String,
+    /// The upstream, at the replica that was called last.
+    upstream: Upstream,
     /// The replicas that failed, separated by commas.
     failed_replicas: String,
     count: u32,
@@ -119,8 +117,7 @@ pub(super) struct CallSummary {
 impl From<&Session<'_>> for CallSummary {
     fn from(session: &Session<'_>) -> CallSummary {
         CallSummary {
-            upstream: session.upstream().name().to_owned(),
-            replica: session.upstream().replica().unwrap_or_default().to_owned(),
+            upstream: session.upstream().clone(),
             failed_replicas: session.failed_replicas(),
             count: session.calls(),
             spent: session.spent(),
@@ -141,8 +138,8 @@ impl Note {
 
     fn add_to(&self, mut line: log::Line) -> log::Line {
         if let Some(calls) = &self.calls {
-            let CallSummary { upstream, replica, failed_replicas, count, spent, promql } = &**calls;
-            line = line.text("upstream", upstream).text("replica", replica);
+            let CallSummary { upstream, failed_replicas, count, spent, promql } = &**calls;
+            line = line.text("upstream", upstream.name()).text("replica", upstream.replica().unwrap_or_default());
             line = line.text("failed_replicas", failed_replicas);
             line = line.number("upstream_calls", *count).millis("upstream_ms", *spent);
             line = line.text("promql", promql);
