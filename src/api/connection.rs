@@ -6,7 +6,7 @@ use crate::api::reply::json;
 use crate::error::Error;
 use crate::prometheus::TRIVIAL_QUERY;
 use crate::wire::request::{self, TestConnectionRequest};
-use crate::wire::response::{ConnectionStatus, TestConnectionResponse};
+use crate::wire::response::TestConnectionResponse;
 
 /// Checks a request for a connection test. [`failure`] makes the response if the request or the connection is bad.
 ///
@@ -33,13 +33,13 @@ impl MirrorQuery for ConnectionTest {
 
 /// The response to a test that succeeds.
 pub(super) fn success() -> Vec<u8> {
-    json(&TestConnectionResponse { status: ConnectionStatus::Ok, error: None })
+    json(&TestConnectionResponse { status: "OK", error: None })
 }
 
 /// The body of a response with status 200 that reports a failed test; `None` for errors that the Mirror API does not define, which
 /// have a status of their own.
 pub(super) fn failure(error: &Error) -> Option<Vec<u8>> {
     const WITHIN_CONTRACT: u16 = 500;
-    let response = || TestConnectionResponse { status: ConnectionStatus::Failure, error: Some(error.body()) };
+    let response = || TestConnectionResponse { status: "FAILURE", error: Some(error.body()) };
     (error.status() == WITHIN_CONTRACT).then(|| json(&response()))
 }

@@ -6,21 +6,11 @@ use serde::Serialize;
 #[derive(Debug, Serialize)]
 #[serde(tag = "_type")]
 pub struct TestConnectionResponse {
-    /// The result.
-    pub status: ConnectionStatus,
+    /// `OK` if a Prometheus responds to queries there, or else `FAILURE`.
+    pub status: &'static str,
     /// Why the test failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorBody>,
-}
-
-/// The result of a connection test.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum ConnectionStatus {
-    /// A Prometheus responds to queries there.
-    Ok,
-    /// No Prometheus responds there.
-    Failure,
 }
 
 /// `FieldNamesResponse`.
