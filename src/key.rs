@@ -35,9 +35,6 @@ impl ApiKey {
     }
 }
 
-/// Why the API key file is unusable.
-pub type BadKeyFile = BadFile;
-
 /// The key in force, which may change while the mirror runs.
 #[derive(Debug)]
 pub struct CurrentKey {
@@ -55,7 +52,7 @@ impl CurrentKey {
     ///
     /// # Errors
     /// If the file does not contain a valid key.
-    pub fn from_file(path: PathBuf) -> Result<CurrentKey, BadKeyFile> {
+    pub fn from_file(path: PathBuf) -> Result<CurrentKey, BadFile> {
         let key = read(&path)?;
         Ok(CurrentKey { file: Some(path), ..CurrentKey::fixed(key) })
     }
@@ -69,7 +66,7 @@ impl CurrentKey {
     ///
     /// # Errors
     /// If the file does not contain a valid key any more. Then the previous key stays in force.
-    pub fn refresh(&self) -> Result<bool, BadKeyFile> {
+    pub fn refresh(&self) -> Result<bool, BadFile> {
         let Some(path) = &self.file else { return Ok(false) };
         let key = read(path)?;
         if *self.get() == key {
@@ -81,7 +78,7 @@ impl CurrentKey {
 }
 
 /// Opens the file each time, since Kubernetes replaces a mounted Secret by renaming.
-fn read(path: &Path) -> Result<ApiKey, BadKeyFile> {
+fn read(path: &Path) -> Result<ApiKey, BadFile> {
     let bad = |what: &str| BadFile {
         path: path.to_owned(),
         text: format!("the file of the key, {}, {what}", path.display()),

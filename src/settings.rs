@@ -21,7 +21,8 @@ use lexopt::Parser;
 use log::LevelFilter;
 
 use crate::api::Access;
-use crate::key::{ApiKey, BadKeyFile, CurrentKey};
+use crate::file::BadFile;
+use crate::key::{ApiKey, CurrentKey};
 use crate::log::LogFormat;
 use crate::prometheus::{Allowlist, AwsEnvironment, NoProxy, Proxy};
 
@@ -95,7 +96,7 @@ impl KeySource {
     ///
     /// # Errors
     /// If the file is unusable.
-    pub fn load(&self) -> Result<CurrentKey, BadKeyFile> {
+    pub fn load(&self) -> Result<CurrentKey, BadFile> {
         match self {
             KeySource::Given(key) => Ok(CurrentKey::fixed(key.clone())),
             KeySource::File(path) => CurrentKey::from_file(path.clone()),
@@ -106,7 +107,7 @@ impl KeySource {
     ///
     /// # Errors
     /// If the file is unusable.
-    pub fn read_once(&self) -> Result<Arc<ApiKey>, BadKeyFile> {
+    pub fn read_once(&self) -> Result<Arc<ApiKey>, BadFile> {
         self.load().map(|key| key.get())
     }
 }

@@ -54,7 +54,8 @@ pub(super) fn points(
     }
     let promql = match (kind, method) {
         (SampleKind::Gauge(_), _) | (SampleKind::Counter(_), AggregationMethod::EventCount) => {
-            promql::gauges_in_bucket(of, method, length_ms, offset_ms, non_finite(kind, method))
+            let non_finite = non_finite(kind, method, session.is_victoria_metrics());
+            promql::gauges_in_bucket(of, method, length_ms, offset_ms, non_finite)
         }
         (SampleKind::Counter(interval_ms), _) => {
             if interval_ms.is_none() {
@@ -80,8 +81,12 @@ pub(super) fn points(
 }
 
 /// How PromQL must treat samples that are not finite, where it does not compute rates.
-fn non_finite(kind: SampleKind, method: AggregationMethod) -> NonFinite {
+fn non_finite(kind: SampleKind, method: AggregationMethod, is_victoria_metrics: bool) -> NonFinite {
     match (kind, method) {
+        // VictoriaMetrics has no sum of +Inf and -Inf, which would become 0.
+        (SampleKind::Gauge(_), AggregationMethod::Sum | AggregationMethod::Mean) if is_victoria_metrics => {
+            NonFinite::NoValue
+        }
         // PromQL takes NaN for less than all numbers.
         (SampleKind::Gauge(_), AggregationMethod::Percentile(_)) => NonFinite::NoValue,
         // PromQL skips NaN, which should be 0.

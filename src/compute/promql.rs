@@ -86,7 +86,7 @@ fn in_parentheses(expression: &str) -> String {
 pub enum NonFinite {
     /// What PromQL computes: some functions skip NaN, and a rate becomes any number.
     AsPromQl,
-    /// NaN or infinity, so that there is no point. Sums and means are so anyway.
+    /// NaN or infinity, so that there is no point.
     NoValue,
 }
 
@@ -96,6 +96,17 @@ impl NonFinite {
         match self {
             NonFinite::AsPromQl => value.to_owned(),
             NonFinite::NoValue => format!("{value} + 0 * {sum}"),
+        }
+    }
+
+    /// A sum or a mean of the samples in a range. Without the guard, VictoriaMetrics, which has no NaN, leaves out a series with both
+    /// infinities, and has no sum if only that series has samples.
+    fn guarded_sum(self, value: &str, range: &str) -> String {
+        match self {
+            NonFinite::AsPromQl => value.to_owned(),
+            NonFinite::NoValue => {
+                format!("max(max_over_time({range})) == Inf or min(min_over_time({range})) == -Inf or {value}")
+            }
         }
     }
 }
@@ -115,11 +126,15 @@ pub fn gauges_in_bucket(
     let of_each = over_time(method, &range);
     let extreme = |value: String| non_finite.guarded(&value, &format!("sum(sum_over_time({range}))"));
     match method {
-        AggregationMethod::Mean => format!("sum(sum_over_time({range})) / sum(count_over_time({range}))"),
+        AggregationMethod::Mean => {
+            let mean = format!("sum(sum_over_time({range})) / sum(count_over_time({range}))");
+            non_finite.guarded_sum(&mean, &range)
+        }
         AggregationMethod::Max => extreme(format!("max({of_each})")),
         AggregationMethod::Min => extreme(format!("min({of_each})")),
         AggregationMethod::Percentile(_) => non_finite.guarded(&of_each, &format!("sum_over_time({range})")),
-        AggregationMethod::Sum | AggregationMethod::EventCount => format!("sum({of_each})"),
+        AggregationMethod::Sum => non_finite.guarded_sum(&format!("sum({of_each})"), &range),
+        AggregationMethod::EventCount => format!("sum({of_each})"),
     }
 }
 

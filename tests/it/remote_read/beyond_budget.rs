@@ -67,6 +67,8 @@ fn a_gauge_that_promql_computes_is_right_or_missing_where_samples_are_not_finite
                 ("odd_levels", "MAX"),
                 ("odd_levels", "MIN"),
                 ("odd_levels", "MEAN"),
+                ("half_odd_levels", "SUM"),
+                ("half_odd_levels", "MEAN"),
                 ("odd_levels", "SUM_NO_ZEROS"),
             ] {
                 let query = Query::gauge(name).between(T0, T0 + HOUR).aggregated(method, MINUTE);

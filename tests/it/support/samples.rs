@@ -163,6 +163,8 @@ fn gauges(random: &mut Random) -> Vec<Series> {
         steady("late_level", &[("cabinet", "k9")], T0 + 9 * DAY, T0 + 9 * DAY + HOUR, MINUTE, 0),
         // A name with colons that does not end like a counter's.
         steady("shop:queue_depth:mean5m", &[], T0, T0 + HOUR, MINUTE, 0),
+        // The only one of its metric that is not odd.
+        steady("half_odd_levels", &[("rack", "even")], T0, T0 + HOUR, 15 * SECOND, 0),
     ];
     // No samples for 12 minutes of every half hour.
     let mut gappy = steady("gappy_level", &[("rack", "r2")], T0, T0 + 3 * HOUR, 30 * SECOND, 300);
@@ -192,6 +194,7 @@ fn gauges(random: &mut Random) -> Vec<Series> {
     ];
     let exact = (0..).zip(digits).map(|(minute, value)| Sample { time: T0 + minute * MINUTE, value }).collect();
     gauges.push(series("exact_level", &[("rack", "r1")], exact));
+    gauges.push(series("half_odd_levels", &[("rack", "odd")], odd(random, 0)));
     gauges
 }
 
