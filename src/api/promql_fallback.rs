@@ -110,8 +110,9 @@ fn must_be_finite(session: &mut Session<'_>, of: &Selector, range: TimeRange, wi
 /// The range of the rate for a sum or a mean in milliseconds, at the scrape interval `spacing_ms`.
 fn window_ms(is_victoria_metrics: bool, bucket_ms: i64, spacing_ms: i64) -> i64 {
     if is_victoria_metrics {
-        // VictoriaMetrics includes the sample before the range by itself, but needs one within it. A tenth of jitter does no harm.
-        bucket_ms.max(spacing_ms.saturating_add(spacing_ms / 10))
+        // VictoriaMetrics includes the sample before the range by itself, but not if it is further away than the samples at the
+        // beginning of the call are from each other. So two samples must be within it. A tenth of jitter does no harm.
+        bucket_ms.max(spacing_ms.saturating_mul(2).saturating_add(spacing_ms / 5))
     } else {
         // The increase since the sample before a bucket counts in the bucket.
         spacing_ms.saturating_mul(RATE_INTERVALS).max(bucket_ms.saturating_add(spacing_ms))
@@ -201,8 +202,8 @@ mod tests {
             assert_eq!(window_ms(true, bucket_ms, spacing_ms), on_victoria_metrics);
         };
         check(60_000, 15_000, 75_000, 60_000);
-        check(60_000, 60_000, 240_000, 66_000);
+        check(60_000, 60_000, 240_000, 132_000);
         // Without a sample in the window, VictoriaMetrics 1.145 has no rate.
-        check(1_000, 60_000, 240_000, 66_000);
+        check(1_000, 60_000, 240_000, 132_000);
     }
 }

@@ -56,6 +56,23 @@ fn a_rate_that_promql_computes_is_right_or_missing_where_samples_are_not_finite(
 }
 
 #[test]
+fn a_counter_that_is_scraped_less_often_than_before_still_has_a_rate() {
+    for engine in Engine::ALL {
+        let stub = too_many(engine);
+        let gateway = Gateway::to(stub.details()).with("scrapeInterval", 60_000);
+        // It counts one a second. The last sample is after the range.
+        let query = Query::counter("slowing_total").between(T0 + HOUR, T0 + 3 * HOUR - 5 * MINUTE);
+        for (method, expected) in [("SUM", 60.0), ("MEAN", 1.0), ("MIN", 1.0)] {
+            let response = gateway.ask(&query.clone().aggregated(method, MINUTE));
+            let right = response.points().iter().filter(|point| close(point[0], expected, 1e-9)).count();
+            // Where the interval changes, Prometheus extrapolates too little.
+            let what = format!("{}: {method}: {right} in {}", engine.name(), response.text);
+            assert!(right >= if engine.is_victoria() { 115 } else { 112 } && response.points().len() == 115, "{what}");
+        }
+    }
+}
+
+#[test]
 fn a_gauge_that_promql_computes_is_right_or_missing_where_samples_are_not_finite() {
     for engine in Engine::ALL {
         let stub = too_many(engine);

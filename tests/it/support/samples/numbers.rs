@@ -74,6 +74,9 @@ pub fn numbers() -> Vec<Series> {
     let infinite = |n| [f64::from(15 * n), f64::INFINITY, f64::NAN][if n == 4 { 1 } else { usize::from(n == 7) * 2 }];
     add("infinite_total", &[("shift", "late")], every(T0 + 5 * SECOND, 15 * SECOND, 12, infinite));
     // Both count one a second. The second has a sample of each value that JSON lacks: -Inf, NaN and +Inf. It restarts at the NaN.
+    let fast = every(T0 + 5 * SECOND, 15 * SECOND, 480, |n| f64::from(15 * n));
+    let slow = every(T0 + 2 * HOUR + 5 * SECOND, MINUTE, 60, |n| f64::from(7_200 + 60 * n));
+    add("slowing_total", &[], [fast, slow].concat());
     add("special_total", &[("worker", "steady")], every(T0 + 5 * SECOND, 15 * SECOND, 240, |n| f64::from(15 * n)));
     let special = |n| match n {
         40 => f64::NEG_INFINITY,
