@@ -21,7 +21,7 @@
 //! | `prometheus/access` | which upstreams may be called, through which proxy, with which certificates and secrets |
 //! | `prometheus/credentials` | how the mirror authenticates: fixed headers, OAuth 2 |
 //! | `prometheus/credentials/aws` | signatures for Amazon (SigV4), and where the keys for them come from |
-//! | `prometheus/http` | HTTP exchanges and connections: deadlines, proxies, TLS, the connection pool |
+//! | `prometheus/http` | calls and their connections: deadlines, proxies, TLS, the connection pool |
 //! | `prometheus/http/connection` | lifetimes of connections; second connections beside a silent one |
 //! | `prometheus/http/lookup` | remembered addresses of names, and look-ups in progress |
 //! | `prometheus/http/dns` | a DNS client, used where the system's resolver could block |

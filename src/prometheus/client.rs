@@ -127,7 +127,7 @@ impl Client {
 /// How a request shares the workers with requests to other upstreams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lane {
-    /// Identifies the server, whatever the path and the credentials.
+    /// Identifies what shares workers: a named upstream with all its replicas, or a server, whatever the path and the credentials.
     pub upstream: u64,
     /// Whether the upstream has responded within the last ten minutes and is not silent now.
     pub responded_lately: bool,
