@@ -21,7 +21,7 @@ mod labels;
 mod process;
 mod shared_page;
 
-use labels::{ENDPOINTS, FAILED, LabelList, OneLabel, TAKEN_OVER};
+use labels::{ENDPOINTS, FAILED, LabelList, OneLabel, RequestLabels, TAKEN_OVER};
 use process::OpenDescriptors;
 
 pub use codes::{ERROR_CODES, NOT_ALLOWED, REJECTIONS};
@@ -60,7 +60,7 @@ impl Drop for Held {
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    requests: Family<LabelList, Total>,
+    requests: Family<RequestLabels, Total>,
     request_seconds: Family<LabelList, Histogram>,
     calls: Family<LabelList, Total>,
     call_seconds: Family<LabelList, Histogram>,
@@ -194,10 +194,8 @@ impl Metrics {
 
     /// Counts a written reply by method or page and by status. `took` is the time since the turn of the request began.
     pub fn count_reply(&self, method: &'static str, status: u16, took: Duration) {
-        let mut labels = vec![("method", method.into())];
-        self.request_seconds.get_or_create(&labels).observe(took.as_secs_f64());
-        labels.push(("status", status.to_string().into()));
-        self.requests.get_or_create(&labels).inc();
+        self.requests.get_or_create(&RequestLabels { method, status }).inc();
+        self.request_seconds.get_or_create(&vec![("method", method.into())]).observe(took.as_secs_f64());
     }
 
     /// Counts a request that ended in an error. `code` is one of [`ERROR_CODES`]. If it is one of the [`REJECTIONS`], the request

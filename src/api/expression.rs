@@ -58,11 +58,8 @@ fn aggregated(
     let depends_on_bounds = Subquery::depends_on_bounds(bucket_ms, interval_ms, query.range.start);
     // Before the first call, so that an expensive query fails at once.
     plan.must_fit(session, u32::from(depends_on_bounds), expression)?;
-    let known_bounds = if depends_on_bounds {
-        Some(range_bounds::find(session, &in_buckets(RangeBounds::LeftOpen, expression))?)
-    } else {
-        None
-    };
+    let find_bounds = || range_bounds::find(session, &in_buckets(RangeBounds::LeftOpen, expression));
+    let known_bounds = depends_on_bounds.then(find_bounds).transpose()?;
     let bounds = known_bounds.unwrap_or(RangeBounds::LeftOpen);
     // PromQL drops the names of metrics, so results that differ only in their names would become one, unless it refuses that.
     let with_name = promql::with_kept_name(expression);

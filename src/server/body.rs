@@ -40,11 +40,15 @@ impl BodyBounds {
 
 /// A body, which counts as held until it is dropped.
 pub(super) struct RequestBody {
-    pub(super) bytes: Vec<u8>,
+    bytes: Vec<u8>,
     bounds: Arc<BodyBounds>,
 }
 
 impl RequestBody {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     fn extend(&mut self, more: &[u8]) -> Result<(), Error> {
         let BodyBounds { max_bytes, held_bytes } = &*self.bounds;
         self.bytes.extend_from_slice(more);

@@ -110,7 +110,7 @@ impl Listener {
             Ok(body) => body,
             Err(error) => return self.finish_elsewhere(exchange, method.refuse(&error), turn),
         };
-        match exchange.prepare(method, &body.bytes) {
+        match exchange.prepare(method, body.bytes()) {
             Prepared::Query(query) => self.hand_over(exchange, body, query, turn),
             Prepared::Reply(reply) => self.finish_elsewhere(exchange, reply, turn),
         }

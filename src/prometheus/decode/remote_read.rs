@@ -69,11 +69,24 @@ pub fn decode(body: &mut impl Read, range: TimeRange, sink: &mut impl SampleSink
     };
     while let Some(message) = frames.next()? {
         match response.message(message) {
-            Err(ReadFailure::Enough) => return Ok(()),
-            other => other?,
+            Ok(()) => {}
+            Err(Halt::BrokenOff) => return Ok(()),
+            Err(Halt::Failed(failure)) => return Err(failure),
         }
     }
     Ok(())
+}
+
+/// Why the reading ends before the end of the response.
+enum Halt {
+    BrokenOff,
+    Failed(ReadFailure),
+}
+
+impl<F: Into<ReadFailure>> From<F> for Halt {
+    fn from(failure: F) -> Halt {
+        Halt::Failed(failure.into())
+    }
 }
 
 impl From<Unsorted> for ReadFailure {
@@ -96,7 +109,7 @@ struct ResponseReader<'s, S> {
 
 impl<S: SampleSink> ResponseReader<'_, S> {
     /// Decodes a `ChunkedReadResponse`.
-    fn message(&mut self, message: &[u8]) -> Result<(), ReadFailure> {
+    fn message(&mut self, message: &[u8]) -> Result<(), Halt> {
         for field in protobuf::fields(message) {
             if let (1, series) = field? {
                 self.series(series.bytes()?)?;
@@ -106,7 +119,7 @@ impl<S: SampleSink> ResponseReader<'_, S> {
     }
 
     /// Decodes a `ChunkedSeries`.
-    fn series(&mut self, message: &[u8]) -> Result<(), ReadFailure> {
+    fn series(&mut self, message: &[u8]) -> Result<(), Halt> {
         self.next_labels.clear();
         for field in protobuf::fields(message) {
             if let (1, label) = field? {
@@ -118,7 +131,7 @@ impl<S: SampleSink> ResponseReader<'_, S> {
             self.merge.begin();
             self.output.has_begun = false;
         } else if !self.is_full {
-            return Err(ReadFailure::Unsorted);
+            return Err(Unsorted.into());
         }
         self.is_full = message.len() >= FULL_MESSAGE_BYTES;
         for field in protobuf::fields(message) {
@@ -130,7 +143,7 @@ impl<S: SampleSink> ResponseReader<'_, S> {
     }
 
     /// Decodes a `Chunk`.
-    fn chunk(&mut self, message: &[u8]) -> Result<(), ReadFailure> {
+    fn chunk(&mut self, message: &[u8]) -> Result<(), Halt> {
         let (mut min_time_ms, mut max_time_ms, mut kind, mut data) = (0, 0, 0, &[][..]);
         for field in protobuf::fields(message) {
             match field? {
@@ -148,8 +161,8 @@ impl<S: SampleSink> ResponseReader<'_, S> {
                 self.merge.add(samples, |samples| self.output.hand_on(&self.labels, samples))
             }
             2 | 3 if max_time_ms < self.range.start || self.range.end < min_time_ms => Ok(()),
-            2 | 3 => Err(ReadFailure::NativeHistogram),
-            _ => Err(ReadFailure::Broken(UNKNOWN_CHUNK)),
+            2 | 3 => Err(ReadFailure::NativeHistogram.into()),
+            _ => Err(ReadFailure::Broken(UNKNOWN_CHUNK).into()),
         }
     }
 }
@@ -162,7 +175,7 @@ struct Output<'s, S> {
 }
 
 impl<S: SampleSink> Output<'_, S> {
-    fn hand_on(&mut self, labels: &SeriesLabels, samples: &[Sample]) -> Result<(), ReadFailure> {
+    fn hand_on(&mut self, labels: &SeriesLabels, samples: &[Sample]) -> Result<(), Halt> {
         let is_stale = |sample: &Sample| sample.value.to_bits() == STALE;
         for samples in samples.split(is_stale).filter(|samples| !samples.is_empty()) {
             if !self.has_begun {
@@ -170,7 +183,7 @@ impl<S: SampleSink> Output<'_, S> {
                 self.sink.begin(|| labels.to_labels());
             }
             if self.sink.take(samples).is_break() {
-                return Err(ReadFailure::Enough);
+                return Err(Halt::BrokenOff);
             }
         }
         Ok(())

@@ -98,7 +98,7 @@ fn streamed(response: UpstreamResponse, range: TimeRange, sink: &mut impl Sample
         return Err(ErrorKind::Encoded(encoding));
     }
     match remote_read::decode(&mut body, range, sink) {
-        Ok(()) | Err(ReadFailure::Enough) => Ok(RemoteRead::Read),
+        Ok(()) => Ok(RemoteRead::Read),
         Err(ReadFailure::Unsorted) => Ok(RemoteRead::OutOfOrder),
         Err(ReadFailure::NativeHistogram) => Err(ErrorKind::NativeHistogram),
         Err(ReadFailure::Unread(error)) => Err(body.failure(error)),

@@ -126,8 +126,10 @@ fn canonical_query(query: &str) -> String {
 
 /// A time in Amazon's format, such as `20261126T123456Z`.
 fn amz_date(at: SystemTime) -> String {
-    let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    DateTime::of_ms(seconds as i64 * 1_000).to_string().replace(['-', ':'], "")
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let DateTime { date: (year, month, day), time: (hour, minute, second), .. } =
+        DateTime::of_ms(since.as_millis() as i64);
+    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
 }
 
 fn hmac(key: &[u8], text: &str) -> Tag {

@@ -16,8 +16,6 @@ pub enum ReadFailure {
     Unsorted,
     /// The range holds native histograms.
     NativeHistogram,
-    /// The sink has seen enough, for which [`decode`](super::decode) does not fail.
-    Enough,
 }
 
 pub(super) const CUT: &str = "the response ends inside a frame";
