@@ -5,7 +5,7 @@ mod upstream_data;
 
 use std::fmt;
 
-use crate::prometheus::{self, ErrorKind, cut};
+use crate::prometheus::{self, Blame, ErrorKind, cut};
 use crate::wire::response::ErrorBody;
 
 use upstream_data::{SEVERAL_ENGINES, TIMES_MOVED};
@@ -105,10 +105,12 @@ impl Error {
     /// Whether an operator must act: a failure of an upstream or of the mirror, not a mistake of the caller.
     pub fn is_failure(&self) -> bool {
         match self {
-            Error::Upstream(error) => !error.is_callers(),
+            Error::Upstream(error) => !matches!(error.kind.blame(), Blame::Caller | Blame::Query),
             Error::Mirror { code, .. } => matches!(*code, SEVERAL_ENGINES | TIMES_MOVED),
             Error::Overloaded(_) | Error::TooManyBodies | Error::NoRoom | Error::Internal => true,
-            _ => false,
+            Error::BadRequest(_) | Error::BadFraming(_) | Error::NoSuchPath(_) | Error::VerbNotAllowed(_) => false,
+            Error::HeadTooLarge | Error::BodyTooLarge(_) | Error::BodyNotReceived => false,
+            Error::ShuttingDown | Error::Unauthorized | Error::CrossOrigin => false,
         }
     }
 
@@ -119,7 +121,7 @@ impl Error {
             Error::Upstream(error) if matches!(error.kind, ErrorKind::NoMemory(_)) => {
                 remote("Not enough memory.", error.to_string())
             }
-            Error::Upstream(error) if error.is_refused_query() => {
+            Error::Upstream(error) if matches!(error.kind.blame(), Blame::Query | Blame::QueryOrUpstream) => {
                 remote("Prometheus refused the query.", error.to_string())
             }
             Error::Upstream(error) => ErrorBody::MetricStoreConnectionError { details: error.to_string() },

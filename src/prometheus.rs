@@ -22,7 +22,7 @@ pub use client::{Client, Lane, MAX_CALLS, Reach};
 pub use credentials::aws::environment::AwsEnvironment;
 pub use decode::envelope::ResultType;
 pub use error::{
-    ApiCause, ApiFailure, Before, CallKind, Circumstances, ConnectFailure, CredentialsFailure, Error, ErrorKind,
+    ApiCause, ApiFailure, Before, Blame, CallKind, Circumstances, ConnectFailure, CredentialsFailure, Error, ErrorKind,
     Foreign, LookupFailure, Queued, Redirect, ServersSeen, ShownUpstream, Silence, StatusFailure, StatusMeaning,
     TlsFailure, WaitedFor, cut, shortened,
 };

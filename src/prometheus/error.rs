@@ -4,6 +4,7 @@
 //! `upstreams_file`.
 
 mod api_failure;
+mod blame;
 mod call_context;
 mod challenges;
 mod circumstances;
@@ -33,6 +34,7 @@ pub(super) use predicate::predicate;
 pub(super) use shortened::{logged, one_line};
 
 pub use api_failure::{ApiCause, ApiFailure};
+pub use blame::Blame;
 pub use circumstances::{Before, CallKind, Circumstances, Queued};
 pub use connect_failure::{ConnectFailure, LookupFailure, ServersSeen};
 pub use credentials_failure::CredentialsFailure;
@@ -82,31 +84,9 @@ impl Error {
         Error { upstream: Box::new(upstream), query: None, kind, circumstances: Box::new(Circumstances::NONE) }
     }
 
-    /// Whether the query is at fault: the upstream refuses it or it exceeds a bound. Any other failure is one of the connection to
-    /// the upstream.
-    pub fn is_refused_query(&self) -> bool {
-        use ErrorKind::*;
-        match &self.kind {
-            TooLarge(_) | TooManyNames(_) | TooManyCalls(_) => true,
-            NativeHistogram | UrlTooLong(_) | TooLongForGet => true,
-            Status(failure) => failure.is_too_long(),
-            Api(failure) => failure.may_be_the_query(),
-            _ => false,
-        }
-    }
-
     /// What went wrong, as the predicate of a sentence about the upstream.
     pub fn predicate(&self) -> String {
         predicate(self.upstream.definition.as_deref(), &self.kind, &self.circumstances)
-    }
-
-    /// Whether the caller can fix it: by another query, or by naming an upstream that this mirror may query.
-    pub fn is_callers(&self) -> bool {
-        match &self.kind {
-            ErrorKind::NotAllowed | ErrorKind::AddressUnknown(_) => true,
-            ErrorKind::Api(failure) => failure.cause == ApiCause::Refused && failure.status < 500,
-            _ => self.is_refused_query(),
-        }
     }
 }
 

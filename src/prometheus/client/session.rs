@@ -15,7 +15,9 @@ use crate::memory::{Memory, NoMemory};
 use crate::model::query::PartialResponse;
 use crate::model::trace::Trace;
 use crate::prometheus::credentials::hide::hidden;
-use crate::prometheus::error::{Before, CallKind, Circumstances, Error, ErrorKind, Queued, predicate, shortened};
+use crate::prometheus::error::{
+    Before, Blame, CallKind, Circumstances, Error, ErrorKind, Queued, predicate, shortened,
+};
 use crate::prometheus::http::{Deadline, Transport};
 use crate::prometheus::upstream::Upstream;
 
@@ -103,11 +105,12 @@ impl Session<'_> {
     /// Switches to another replica after a failure of the current one. Returns whether there is one that has not failed for this
     /// query. The caller must then repeat all its queries, because responses of two replicas do not fit together.
     pub fn fail_over(&mut self, failure: &ErrorKind) -> bool {
-        if !failure.may_succeed_elsewhere() || self.upstream.replica().is_none() || self.deadline.remaining().is_zero()
-        {
+        let blame = failure.blame();
+        let may_succeed = matches!(blame, Blame::Replica | Blame::Wait(_) | Blame::Passing);
+        if !may_succeed || self.upstream.replica().is_none() || self.deadline.remaining().is_zero() {
             return false;
         }
-        if failure.is_replicas_fault() {
+        if blame == Blame::Replica {
             self.upstream.note_failure();
         }
         self.failed_replicas.push((self.upstream.clone(), failure.brief()));

@@ -63,15 +63,6 @@ impl ApiCause {
 }
 
 impl ApiFailure {
-    /// Whether the query may be at fault.
-    pub(in crate::prometheus) fn may_be_the_query(&self) -> bool {
-        match self.cause {
-            ApiCause::Refused => true,
-            ApiCause::Internal | ApiCause::NotAcceptable => !matches!(self.status, 503 | 504),
-            ApiCause::Timeout | ApiCause::Canceled | ApiCause::Unavailable => false,
-        }
-    }
-
     /// The predicate of a sentence whose subject is the upstream.
     pub(super) fn predicate(&self, circumstances: &Circumstances, words: Vocabulary<'_>) -> String {
         let ApiFailure { cause, status, error_type, message } = self;

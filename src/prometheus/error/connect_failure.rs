@@ -96,12 +96,16 @@ impl ConnectFailure {
     /// What the call waited for without success, if it waited for its whole timeout.
     pub(in crate::prometheus) fn waited_for(&self) -> Option<WaitedFor> {
         match self {
-            ConnectFailure::NoAddress { why: LookupFailure::ServerSilent | LookupFailure::Busy, .. } => {
-                Some(WaitedFor::NameServer)
-            }
+            ConnectFailure::NoAddress { why, .. } => match why {
+                LookupFailure::ServerSilent | LookupFailure::Busy => Some(WaitedFor::NameServer),
+                LookupFailure::NotFound | LookupFailure::ServerFails | LookupFailure::System(_) => None,
+            },
             ConnectFailure::Silent { .. } => Some(WaitedFor::Connection),
             ConnectFailure::TlsSilent { .. } => Some(WaitedFor::Tls),
-            _ => None,
+            ConnectFailure::ConnectionRefused | ConnectFailure::System(_) => None,
+            ConnectFailure::TlsClosed | ConnectFailure::NotTls | ConnectFailure::OnlyTls | ConnectFailure::Tls(_) => {
+                None
+            }
         }
     }
 

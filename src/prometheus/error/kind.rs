@@ -3,11 +3,11 @@
 use crate::memory::NoMemory;
 use crate::metrics::NOT_ALLOWED;
 
-use super::api_failure::{ApiCause, ApiFailure};
+use super::api_failure::ApiFailure;
 use super::connect_failure::ConnectFailure;
 use super::credentials_failure::CredentialsFailure;
 use super::foreign::Foreign;
-use super::silence::{Silence, WaitedFor};
+use super::silence::Silence;
 use super::status_failure::StatusFailure;
 use super::vocabulary::Vocabulary;
 
@@ -118,15 +118,6 @@ impl ErrorKind {
         }
     }
 
-    /// What the call waited for without success, if it waited for its whole timeout.
-    pub(in crate::prometheus) fn waited_for(&self) -> Option<WaitedFor> {
-        match self {
-            ErrorKind::Timeout { .. } | ErrorKind::Stalled(_) => Some(WaitedFor::Response),
-            ErrorKind::Unconnected(failure) => failure.waited_for(),
-            _ => None,
-        }
-    }
-
     /// Replaces all words of a peer by what `make` makes of them.
     pub(in crate::prometheus) fn with_words(mut self, make: impl Fn(String) -> String) -> ErrorKind {
         use ErrorKind::*;
@@ -147,28 +138,6 @@ impl ErrorKind {
             Damaged(_) | NativeHistogram => {}
         }
         self
-    }
-
-    /// Whether another replica may answer where this one fails: there is no connection or no response, or the response says that
-    /// the replica cannot answer now (502, 503 or 504, or by its error type) or that it has canceled the query.
-    pub(in crate::prometheus) fn may_succeed_elsewhere(&self) -> bool {
-        let is_passing = match self {
-            ErrorKind::Silent(_) => true,
-            ErrorKind::Api(failure) => failure.cause == ApiCause::Canceled,
-            _ => false,
-        };
-        self.is_replicas_fault() || self.waited_for().is_some() || is_passing
-    }
-
-    /// Whether the replica itself is at fault. A late response may only mean that the query's timeout is short.
-    pub(in crate::prometheus) fn is_replicas_fault(&self) -> bool {
-        match self {
-            ErrorKind::Unconnected(failure) => failure.waited_for().is_none(),
-            ErrorKind::Closed | ErrorKind::ReplicaDown => true,
-            ErrorKind::Status(failure) => matches!(failure.status, 502..=504),
-            ErrorKind::Api(failure) => failure.cause == ApiCause::Unavailable,
-            _ => false,
-        }
     }
 
     /// The timeout of the request in milliseconds, if the failure contains it.
@@ -213,7 +182,10 @@ impl ErrorKind {
             Status(_) | Api(_) | Encoded(_) | WrongType => true,
             TooLarge(_) | TooManyNames(_) | MissingData(_) | Damaged(_) | NativeHistogram => true,
             NotPrometheus { status, .. } => status.is_some(),
-            _ => false,
+            NotAllowed | AddressUnknown(_) | AtProxy { .. } | ProxyStatus(_) | Unconnected(_) | Unsent => false,
+            Credentials(_) | UnsendableCredentials(_) | Closed | ReplicaDown | Timeout { .. } | Stalled(_) => false,
+            TimeSpent(_) | TooLongForGet | NoTimeLeft(_) | NoWorker { .. } | Silent(_) | NoMemory(_) => false,
+            UrlTooLong(_) | TooManyCalls(_) => false,
         }
     }
 

@@ -17,6 +17,7 @@ use crate::prometheus::credentials::aws::SigV4;
 use crate::prometheus::credentials::aws::environment::AwsEnvironment;
 use crate::prometheus::credentials::named::{NamedCredentials, Scheme};
 use crate::prometheus::credentials::oauth2::OAuth2;
+use crate::prometheus::error::Blame;
 use crate::prometheus::http::{
     ANY_PATIENCE, CallTarget, Deadline, RotatingTransport, SharedTransport, Transport, url_encoded,
 };
@@ -136,7 +137,7 @@ impl NamedUpstream {
                 Ok(_) => Probed::Answering,
                 Err(_) => Probed::Silent,
             },
-            Err(failure) if failure.is_replicas_fault() => Probed::Down,
+            Err(failure) if failure.blame() == Blame::Replica => Probed::Down,
             Err(_) => Probed::Silent,
         }
     }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::Session;
 use crate::prometheus::client::health::Admission;
-use crate::prometheus::error::{ErrorKind, Silence, WaitedFor};
+use crate::prometheus::error::{Blame, ErrorKind, Silence, WaitedFor};
 use crate::prometheus::upstream::trivial_query;
 
 impl Session<'_> {
@@ -29,9 +29,9 @@ impl Session<'_> {
         let response = response.map(|_| ());
         self.note_health(began, response.as_ref().err(), false);
         // The text of a timeout would blame a heavy query, but the trivial query is not heavy.
-        response.map_err(
-            |kind| if kind.waited_for() == Some(WaitedFor::Response) { ErrorKind::Silent(silence) } else { kind },
-        )
+        response.map_err(|kind| {
+            if kind.blame() == Blame::Wait(WaitedFor::Response) { ErrorKind::Silent(silence) } else { kind }
+        })
     }
 
     /// Notes whether an upstream has begun to answer, and whether the response is one of the Prometheus API.
@@ -39,7 +39,7 @@ impl Session<'_> {
         let (health, upstream) = (&self.client.health, &self.upstream.health_key());
         match failure {
             Some(kind) if !kind.is_response() => {
-                if let Some(waited_for) = kind.waited_for() {
+                if let Blame::Wait(waited_for) = kind.blame() {
                     health.note_silence(upstream, waited_for, began, Instant::now());
                 }
             }
