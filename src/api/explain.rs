@@ -222,13 +222,18 @@ fn rule(query: &MetricQuery, is_promql: bool, interval_ms: Option<i64>) -> Strin
             "For each series: its increases in the bucket, divided by the seconds that they took. A series without samples in the \
              bucket keeps its last known rate. The point is the sum of all series."
         }
-        (Source::Counter(_), Some(method)) => {
+        (
+            Source::Counter(_),
+            Some(method @ (AggregationMethod::Max | AggregationMethod::Min | AggregationMethod::Percentile(_))),
+        ) => {
             return format!(
                 "{} of the total rates at the samples in the bucket. A total rate is the sum of the last known rates of all series.",
                 of_values(method)
             );
         }
-        (_, Some(method)) => return format!("{} of the samples in the bucket, of all series.", of_values(method)),
+        (Source::Gauge(_) | Source::Expression(_), Some(method)) => {
+            return format!("{} of the samples in the bucket, of all series.", of_values(method));
+        }
     };
     if is_promql { format!("{rule} PromQL computed it, so it may differ slightly.") } else { rule.to_owned() }
 }

@@ -82,19 +82,16 @@ pub(super) fn points(
 
 /// How PromQL must treat samples that are not finite, where it does not compute rates.
 fn non_finite(kind: SampleKind, method: AggregationMethod, is_victoria_metrics: bool) -> NonFinite {
-    match (kind, method) {
+    let differs = match method {
         // VictoriaMetrics has no sum of +Inf and -Inf, which would become 0.
-        (SampleKind::Gauge(_), AggregationMethod::Sum | AggregationMethod::Mean) if is_victoria_metrics => {
-            NonFinite::NoValue
-        }
+        AggregationMethod::Sum | AggregationMethod::Mean => is_victoria_metrics,
         // PromQL takes NaN for less than all numbers.
-        (SampleKind::Gauge(_), AggregationMethod::Percentile(_)) => NonFinite::NoValue,
+        AggregationMethod::Percentile(_) => true,
         // PromQL skips NaN, which should be 0.
-        (SampleKind::Gauge(NanInterpretation::Zero), AggregationMethod::Max | AggregationMethod::Min) => {
-            NonFinite::NoValue
-        }
-        _ => NonFinite::AsPromQl,
-    }
+        AggregationMethod::Max | AggregationMethod::Min => kind == SampleKind::Gauge(NanInterpretation::Zero),
+        AggregationMethod::EventCount => false,
+    };
+    if differs { NonFinite::NoValue } else { NonFinite::AsPromQl }
 }
 
 /// Checks that no sample of counters is infinite. After such a sample, VictoriaMetrics has no rate of its series until the end of a
