@@ -400,6 +400,35 @@ fn every_code_of_an_error_is_in_the_table_and_used() {
     assert!(ERROR_CODES.is_sorted(), "ERROR_CODES are in the order of the alphabet");
 }
 
+/// The tests of all texts read the examples of this file. A failure without an example would have a text that no test reads.
+#[test]
+fn every_failure_of_a_call_has_an_example() {
+    let file = read("src/prometheus/error/vocabulary.rs");
+    let (_, examples) = file.split_once("#[cfg(test)]").unwrap();
+    for (file, name) in [
+        ("kind", "ErrorKind"),
+        ("connect_failure", "ConnectFailure"),
+        ("connect_failure", "LookupFailure"),
+        ("tls_failure", "TlsFailure"),
+        ("api_failure", "ApiCause"),
+        ("credentials_failure", "AtIssuer"),
+        ("foreign", "Foreign"),
+    ] {
+        let text = read(&format!("src/prometheus/error/{file}.rs"));
+        let (_, variants) = text.split_once(&format!("enum {name} {{\n")).unwrap();
+        let (variants, _) = variants.split_once("\n}\n").unwrap();
+        let variants = variants.lines().filter_map(|line| line.strip_prefix("    "));
+        let variants = variants.filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()));
+        let variants = variants.map(|line| line.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap());
+        let missing: Vec<_> = variants.filter(|variant| !examples.contains(&format!("{name}::{variant}"))).collect();
+        assert_eq!(
+            missing,
+            Vec::<&str>::new(),
+            "{name}: has no example in every_kind of src/prometheus/error/vocabulary.rs"
+        );
+    }
+}
+
 fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }

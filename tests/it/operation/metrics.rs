@@ -110,7 +110,10 @@ fn every_metric_is_there_under_its_name_and_type() {
     let listed: BTreeSet<&str> = all.iter().map(|(name, _)| *name).collect();
     let lines = page.response.text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
     assert_eq!(lines.collect::<BTreeSet<_>>(), listed);
+    let docs = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md")).unwrap();
     for (name, kind) in all {
+        let documented = format!("`{}`", name.trim_start_matches("prometheusmirror_"));
+        assert!(docs.contains(&documented), "docs/operations.md lacks {documented}");
         assert_eq!(page.type_of(name), Some(kind), "{name} in\n{}", page.response.text);
         let sample = if kind == "histogram" { format!("{name}_count") } else { name.to_owned() };
         assert!(page.samples.iter().any(|found| found.name == sample), "no {sample} in\n{}", page.response.text);
