@@ -76,14 +76,12 @@ impl ApiFailure {
         let (what, remedy) = match cause {
             ApiCause::Refused => {
                 let remedy = match circumstances.call_kind {
-                    CallKind::Names => "choose a shorter time range, or add a condition",
+                    CallKind::Names => "depending on this message, choose a shorter time range, or add a condition",
                     CallKind::Evaluation | CallKind::Trivial => {
-                        "correct the expression, or choose a shorter time range or longer buckets"
+                        "depending on this message, correct the expression, or choose a shorter time range or longer buckets"
                     }
                 };
-                return format!(
-                    "refuses the query ({error_type}, HTTP status {status}): {message}; depending on this message, {remedy}"
-                );
+                ("refuses the query", remedy)
             }
             ApiCause::Timeout => {
                 ("gave up on the query because it took longer than its timeout", against_timeout.as_str())
