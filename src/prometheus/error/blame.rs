@@ -17,7 +17,7 @@ pub enum Blame {
     Replica,
     /// The replica or a short timeout: the call waited for this, for its whole timeout. Another replica may be faster.
     Wait(WaitedFor),
-    /// Something that has ended the query, or will end. Another replica may answer.
+    /// A state of the replica that passes: it is silent, or has canceled the query. Another one may answer.
     Passing,
     /// Anything else: another replica would fail, too.
     Other,
