@@ -161,7 +161,7 @@ impl Sweep {
                         return Ok(());
                     };
                     self.carried += 1;
-                    Some(rate)
+                    value(&mut [rate], self.method)
                 }
             };
             if let Some(value) = value {
