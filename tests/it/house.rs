@@ -265,7 +265,7 @@ fn the_page_on_settings_has_their_table() {
             format!("| `--{flag}` | `{variable}` | {fallback} | {} | {} |", setting.allowed, setting.help)
         })
         .collect();
-    assert_eq!(rows, expected);
+    assert_eq!(rows, expected, "docs/settings.md");
 }
 
 #[test]
@@ -276,7 +276,11 @@ fn troubleshooting_has_a_section_on_each_error_and_nothing_else() {
     let sections: Vec<&str> = errors.split("\n### ").skip(1).collect();
     let found: Vec<&str> = sections.iter().map(|section| section.split('`').nth(1).unwrap()).collect();
     let (page, code) = (BTreeSet::from_iter(&found), BTreeSet::from_iter(&ERROR_CODES));
-    assert_eq!(code.difference(&page).collect::<Vec<_>>(), [] as [&&&str; 0], "errors without a section");
+    assert_eq!(
+        code.difference(&page).collect::<Vec<_>>(),
+        [] as [&&&str; 0],
+        "errors without a section in docs/troubleshooting.md"
+    );
     assert_eq!(page.difference(&code).collect::<Vec<_>>(), [] as [&&&str; 0], "sections without an error");
     assert_eq!(found.len(), page.len(), "an error has two sections");
     for section in sections {
@@ -320,7 +324,7 @@ fn the_page_on_upstreams_has_a_table_of_the_keys_of_each_mapping() {
     };
     let mut tables: Vec<Vec<String>> = keys.split("\n### ").skip(1).map(table).collect();
     tables.sort();
-    assert_eq!(tables, upstream_keys());
+    assert_eq!(tables, upstream_keys(), "docs/upstreams.md");
 }
 
 #[test]
@@ -341,7 +345,7 @@ fn the_schema_of_the_chart_has_the_keys_of_each_mapping() {
     }
     found.iter_mut().for_each(|keys| keys.sort());
     found.sort();
-    assert_eq!(found, upstream_keys());
+    assert_eq!(found, upstream_keys(), "chart/values.schema.json");
 }
 
 #[test]

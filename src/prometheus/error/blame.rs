@@ -13,11 +13,11 @@ pub enum Blame {
     Query,
     /// The query or the upstream: the upstream has understood the query, but responds with a failure of its own.
     QueryOrUpstream,
-    /// The replica: there is no connection, or it cannot answer now. Another one may.
+    /// The replica: there is no connection, or it cannot answer now. This query goes to another one, and so do later ones.
     Replica,
-    /// The replica or a short timeout: the call waited for this, for its whole timeout. Another replica may be faster.
+    /// The replica or a short timeout: the call waited for this, for its whole timeout. Only this query goes to another replica.
     Wait(WaitedFor),
-    /// A state of the replica that passes: it is silent, or has canceled the query. Another one may answer.
+    /// A state of the replica that passes: it is silent, or has canceled the query. Only this query goes to another replica.
     Passing,
     /// Anything else: another replica would fail, too.
     Other,
