@@ -173,7 +173,13 @@ fn what_a_server_repeats_of_its_credentials_is_not_shown() {
         |words| Reply::error(503, "unavailable", words),
         |words| Reply::http(401, "application/json", json!({"message": words}).to_string()),
     ];
+    let issuer =
+        Stub::start(|_: &Request| Reply::json(&json!({"access_token": "ever-so-hush", "token_type": "Bearer"})));
+    let token_url = format!("http://127.0.0.1:{}/token", issuer.port());
+    let oauth2 = format!("  oauth2: {{client_id: ever, client_secret: secret-hush, token_url: '{token_url}'}}");
     for response in responses {
+        check(&|_| named("a"), &oauth2, response);
+        check(&|_| named("a"), "  sigv4: {region: r, access_key: id, secret_key: ever-so-hush}", response);
         check(&|_| named("a"), "  authorization: {credentials: ever-so-hush}", response);
         check(&|_| named("a"), "  basic_auth: {username: ever, password: ever-so-hush}", response);
         check(&|_| named("a"), "  http_headers: {X-Scope-OrgID: {secrets: [ever-so-hush]}}", response);

@@ -410,6 +410,25 @@ fn a_role_that_is_refused_is_requested_less_and_less_until_the_token_changes() {
     assert!(changed.elapsed() < Duration::from_secs(8), "{:?}", changed.elapsed());
 }
 
+#[test]
+fn a_session_token_that_the_upstream_repeats_is_not_shown() {
+    let stub = Stub::start(|request: &Request| {
+        let token = request.header("x-amz-security-token").unwrap_or_default();
+        Reply::http(403, "application/json", json!({"message": format!("no {token}, {token}")}).to_string())
+    });
+    let files = Files::new();
+    files.upstreams(&one(&url(&stub, ""), "  sigv4: {region: eu-west-1}"));
+    let keys = [
+        ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+        ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+        ("AWS_SESSION_TOKEN", "session-hush"),
+    ];
+    let mirror = mirror_in(&files, &keys);
+    let verdict = verdict(&mirror, &named("a"));
+    assert!(verdict.contains("no ..., ...") && !verdict.contains("hush"), "{verdict}");
+    assert!(!mirror.log().contains("session-hush"), "{}", mirror.log());
+}
+
 /// The response of the Security Token Service, with keys that are valid for more than an hour.
 fn token_service(access_key: &str) -> Reply {
     Reply::http(
