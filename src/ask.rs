@@ -90,11 +90,16 @@ pub fn run(command: &AskCommand) -> Result<AskOutput, AskError> {
 /// # Errors
 /// If there is no response.
 fn post(mirror: &str, request: &AskRequest, key: Option<&ApiKey>, explains: bool) -> Result<(u16, Vec<u8>), AskError> {
+    if !["http://", "https://"].iter().any(|scheme| mirror.starts_with(scheme)) {
+        let text = "--mirror must begin with http:// or https://, such as http://prometheusmirror:9900";
+        return Err(AskError::Flags(text.to_owned()));
+    }
     let agent = check::agent(timeout(&request.body) + TIMEOUT_MARGIN);
     let shown = mirror.split('@').next_back().unwrap_or_default();
     let failed = |error: ureq::Error| {
         AskError::Failed(format!(
-            "the mirror at {shown} does not respond: {error}; see whether it listens there, and what it logs"
+            "the mirror at {shown} does not respond: {error}; see whether it listens there, with http or https as given, and what it \
+             logs"
         ))
     };
     let mut call = agent.post(format!("{}{}", mirror.trim_end_matches('/'), request.path));

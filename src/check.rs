@@ -34,7 +34,7 @@ pub fn run(check: &Check) -> Result<String, String> {
         request = request.header(KEY_HEADER, key.reveal());
     }
     let response = request.call().map_err(|error| {
-        format!("{url} does not respond: {error}; see whether a mirror listens there, and what it logs")
+        format!("{url} does not respond: {error}; see whether a mirror listens there, with http or https as given, and what it logs")
     })?;
     let status = response.status().as_u16();
     if status != 200 {
@@ -42,7 +42,9 @@ pub fn run(check: &Check) -> Result<String, String> {
             "{url} responds with {status} instead of 200: the mirror there is shutting down, or it is another program"
         ));
     }
-    let Some(key) = key else { return Ok(format!("{url} responds with 200")) };
+    let Some(key) = key else {
+        return Ok(format!("{url} responds with 200; give the key to check that it is a mirror, and the right one"));
+    };
     let what = match response.headers().get(KEY_HEADER).map(|value| value.to_str().unwrap_or_default()) {
         Some(shown) if key.is(shown) => return Ok(format!("{url} responds with 200 and the right key")),
         Some(_) => "another key than",

@@ -177,8 +177,8 @@ impl fmt::Display for Error {
             Error::ShuttingDown => f.write_str("the mirror is shutting down; try again"),
             Error::Unauthorized => write!(
                 f,
-                "requests to this mirror must carry its key in the header {KEY_HEADER}, as its setting --require-api-key \
-                 demands; switch that off if StackState does not send the key"
+                "the request carries no key, or another key than this mirror's, in the header {KEY_HEADER}, which the setting \
+                 --require-api-key demands; send the right key, or switch the setting off if StackState does not send it"
             ),
             Error::CrossOrigin => f.write_str(
                 "a web page of another origin made this request in a browser; open the mirror's own address, or send the \

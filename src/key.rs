@@ -86,11 +86,11 @@ fn read(path: &Path) -> Result<ApiKey, BadFile> {
     let no_key = || bad(&format!("must hold 1 to {MAX_LENGTH} visible ASCII characters and nothing else"));
     let text = file::read_text(path, MAX_FILE_BYTES).map_err(|why| match why {
         Unreadable::NotText => no_key(),
-        other => bad(&other.to_string()),
+        other => bad(&other.with_remedy()),
     })?;
     let key = text.trim_end_matches(['\n', '\r']);
     if key.is_empty() {
-        return Err(bad("is empty"));
+        return Err(bad("is empty; write the key into it"));
     }
     ApiKey::new(key).ok_or_else(no_key)
 }

@@ -24,10 +24,7 @@ pub fn client(
     let proxy = match proxy {
         None => None,
         Some(ProxySource::Given(proxy)) => Some(proxy.clone()),
-        Some(ProxySource::File(path, no_proxy)) => {
-            let proxy = Proxy::from_file(path, no_proxy.clone());
-            Some(proxy.map_err(|bad| format!("{bad}; give another --proxy-file"))?)
-        }
+        Some(ProxySource::File(path, no_proxy)) => Some(Proxy::from_file(path, no_proxy.clone())?),
     };
     let reach = Reach {
         allowlist: allow_upstream.clone(),

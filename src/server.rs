@@ -50,7 +50,7 @@ pub fn run(settings: &Settings) -> Result<(), String> {
     panics::watch(Arc::clone(&metrics));
     let threads_needed = check_threads(settings.workers)?;
 
-    let key = settings.api_key.load().map_err(|bad| format!("{bad}; give another --api-key-file"))?;
+    let key = settings.api_key.load().map_err(|bad| bad.to_string())?;
     let key = Arc::new(key);
     let (client, proxy) = reach::client(&settings.reach, settings.workers, settings.connection_lifetime, &metrics)?;
     let named_upstreams = client.upstreams.names().len();

@@ -289,7 +289,7 @@ mod tests {
     fn the_flag_of_a_switch_alone_means_true() {
         let check = |args: &[&str], expected: (bool, bool, bool)| {
             let Access { requires_key, requires_name, has_explorer } =
-                settings(&[&["--api-key", "k"], args].concat(), &[]).access;
+                settings(&[&["--api-key", "k", "--upstreams-file", "u"], args].concat(), &[]).access;
             assert_eq!((requires_key, requires_name, has_explorer), expected, "{args:?}");
         };
         check(&["--require-api-key"], (true, false, true));
@@ -332,6 +332,11 @@ mod tests {
         check(&[], &[], &["--api-key-file or API_KEY_FILE"]);
         check(&["--api-key-file", "f"], &[key], &["API_KEY and --api-key-file", "give only one"]);
         check(&["--require-api-key", "yes"], &[key], &["--require-api-key must be true or false", "\"yes\""]);
+        check(
+            &["--named-upstreams-only"],
+            &[key],
+            &["--named-upstreams-only", "--upstreams-file or UPSTREAMS_FILE must be given"],
+        );
         check(&["--explorer", "off"], &[key], &["--explorer must be true or false", "\"off\""]);
         check(&["--allow-upstream", "a,/8"], &[key], &["--allow-upstream must be", "10.0.0.0/8", "not \"/8\""]);
         let proxy = ("PROXY", "http://p:1");

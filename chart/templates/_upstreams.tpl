@@ -31,6 +31,14 @@ Named upstreams: their file, and the files that it names. The file may contain s
     {{- if eq (empty .url) (empty .urls) -}}
         {{- printf "upstreams: %q must have either url or urls" .name | fail -}}
     {{- end -}}
+    {{- range concat (list .url) (.urls | default list) | compact -}}
+        {{- if not (regexMatch "^https?://[^/?#@\\s]+(/[^?#\\s]*)?$" .) -}}
+            {{- fail (print
+                (printf "upstreams: the URL of %q must be like https://prometheus.example:9090/prefix" $upstream.name)
+                ", without user, password and query: credentials have keys of their own, such as basic_auth"
+            ) -}}
+        {{- end -}}
+    {{- end -}}
     {{- $given := list -}}
     {{- range list "basic_auth" "authorization" "oauth2" "sigv4" "bearer_token" "bearer_token_file" -}}
         {{- if and (hasKey $upstream .) (not (kindIs "invalid" (get $upstream .))) }}{{ $given = append $given . }}{{ end -}}

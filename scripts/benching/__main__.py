@@ -191,7 +191,7 @@ class Bench:
         calls, accepted = self.upstream_requests() - calls, self.prometheus.accepted() - accepted
         # One of the connections was for the page with this metric.
         reused = f"{calls:.0f} requests on {accepted - 1:.0f} new connections"
-        lines.append(["upstream connections under load", reused, "", "0"])
+        lines.append(["calls to Prometheus for 16 clients", reused, "", ""])
         printed("Size", ["", "", "spread", "under"], lines)
 
     def credentials(self, query):

@@ -42,7 +42,7 @@ pub struct Datasource {
 pub(super) struct Directory<'u> {
     /// The named upstreams; absent in tests and fuzz targets.
     pub(super) upstreams: Option<&'u Upstreams>,
-    /// Whether Connection Details must name an upstream, and give no address.
+    /// Whether Connection Details must name an upstream, and give no address. Then there are some.
     pub(super) requires_name: bool,
 }
 
@@ -74,10 +74,6 @@ impl Datasource {
     }
 }
 
-/// What to do if only named upstreams are queried, and there is none.
-const NO_NAMED_UPSTREAM: &str = "this mirror queries named upstreams only (--named-upstreams-only), but has none: have its \
-                                 operator give --upstreams-file";
-
 /// The upstream that Connection Details name or give the address of. They must not do both, so that a caller cannot have a secret
 /// sent to another address.
 fn upstream(directory: &Directory<'_>, details: &ConnectionDetails) -> Result<Upstream, Error> {
@@ -90,11 +86,11 @@ fn upstream(directory: &Directory<'_>, details: &ConnectionDetails) -> Result<Up
             "connectionDetails has upstream as well as host, port or url: remove one of the two".to_owned(),
         )),
         Some(name) => named(directory, Some(name)),
-        None if has_address && directory.requires_name && !directory.names().is_empty() => Err(invalid(format!(
+        None if has_address && directory.requires_name => Err(invalid(format!(
             "connectionDetails has host, port or url, which this mirror does not take (--named-upstreams-only): give upstream, {}",
             choice(directory)
         ))),
-        None if has_address && !directory.requires_name => given(url, host, port),
+        None if has_address => given(url, host, port),
         None => named(directory, None),
     }
 }
@@ -106,9 +102,6 @@ fn named(directory: &Directory<'_>, name: Option<&str>) -> Result<Upstream, Erro
     }
     let names = directory.names();
     let details = match name {
-        _ if names.is_empty() && directory.requires_name => {
-            format!("connectionDetails cannot name an upstream: {NO_NAMED_UPSTREAM}")
-        }
         None if names.is_empty() => format!("connectionDetails.host is missing: {GIVE_ADDRESS}"),
         None if directory.requires_name => {
             format!("connectionDetails.upstream is missing: give {}", choice(directory))

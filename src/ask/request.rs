@@ -223,7 +223,7 @@ fn number(flags: &AskFlags, flag: &str) -> Result<Option<Value>, String> {
 
 /// A duration in milliseconds.
 fn duration(flags: &AskFlags, flag: &str) -> Result<Option<i64>, String> {
-    parsed(flags, flag, "a number with ms, s, m, h, d or w, such as 5m or 1h30m", duration_ms)
+    parsed(flags, flag, "longer than 0, in ms, s, m, h, d or w, such as 5m or 1h30m", duration_ms)
 }
 
 fn duration_ms(text: &str) -> Option<i64> {

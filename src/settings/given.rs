@@ -115,14 +115,20 @@ impl<V: Fn(&str) -> Option<OsString>> GivenSettings<V> {
             BadSetting(format!("{text}; or --{flag} or {}: {allowed}", API_KEY_FILE.variable()))
         })?;
         let workers = self.needed(&WORKERS)?.number()?;
+        let access = Access {
+            requires_key: self.switch(&REQUIRE_API_KEY)?,
+            requires_name: self.switch(&NAMED_UPSTREAMS_ONLY)?,
+            has_explorer: self.switch(&EXPLORER)?,
+        };
+        let reach = self.reach()?;
+        if access.requires_name && reach.upstreams_file.is_none() {
+            let (only, file) = (NAMED_UPSTREAMS_ONLY.flag, must_be_given(&UPSTREAMS_FILE));
+            return Err(BadSetting(format!("--{only} refuses every query without named upstreams: {file}")));
+        }
         Ok(Settings {
             api_key,
-            access: Access {
-                requires_key: self.switch(&REQUIRE_API_KEY)?,
-                requires_name: self.switch(&NAMED_UPSTREAMS_ONLY)?,
-                has_explorer: self.switch(&EXPLORER)?,
-            },
-            reach: self.reach()?,
+            access,
+            reach,
             connection_lifetime: self.needed(&CONNECTION_LIFETIME)?.seconds()?,
             port,
             listen,

@@ -278,8 +278,8 @@ pub(super) static SUBCOMMANDS: [Subcommand; 4] = [
         help: &[
             "Sends a query as StackState does, and shows the response, by the same code as the server. QUERY is one of --test, \
              --names, --values, --gauge, --counter, --expression and --request.",
-            "Errors are those that StackState gets. In them, the Connection Details are --url, --upstream, --timeout, \
-             --scrape-interval, --nan and --partial-response, and without --mirror, this mirror is this command.",
+            "Errors are those that StackState gets. Where they tell you to change the Connection Details, change --url, \
+             --upstream, --timeout, --scrape-interval, --nan or --partial-response. Without --mirror, \"this mirror\" is this command.",
             "The exit code is 0, 1 if the response is an error or there is none, or 2 if the flags are wrong.",
         ],
     },

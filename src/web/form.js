@@ -66,8 +66,9 @@ export const hasAddress = () => value("by").startsWith("upstream:") || value(val
 /** Throws if the form does not say which Prometheus to query. */
 export function needAddress() {
   if (hasAddress()) return;
-  if (value("by") === "url") throw new Wrong("url", "The URL is missing: type the address of Prometheus, such as http://prometheus:9090.");
-  throw new Wrong("host", "The host is missing: type the name or address of Prometheus, such as prometheus.monitoring.svc.");
+  const named = byId("access").hidden ? "" : " If the mirror has named upstreams, type its key to see them.";
+  if (value("by") === "url") throw new Wrong("url", `The URL is missing: type the address of Prometheus, such as http://prometheus:9090.${named}`);
+  throw new Wrong("host", `The host is missing: type the name or address of Prometheus, such as prometheus.monitoring.svc.${named}`);
 }
 
 export function timeRange() {
@@ -115,7 +116,7 @@ export function metricsQuery() {
   query.limit = limit;
   if (isRaw()) return query;
   const bucketSizeMillis = duration(value("bucket"));
-  if (!bucketSizeMillis) throw new Wrong("bucket", `Bucket must be a number with ms, s, m, h, d or w, such as 5m, not “${value("bucket")}”.`);
+  if (!bucketSizeMillis) throw new Wrong("bucket", `Bucket must be longer than 0, in ms, s, m, h, d or w, such as 5m, not “${value("bucket")}”.`);
   return {...query, aggregation: {_type: "Aggregation", method: value("method"), bucketSizeMillis}};
 }
 

@@ -64,7 +64,7 @@ function showPoints(query, telemetry) {
   const points = (telemetry?.points ?? []).map(([number, start, end]) => ({value: number, start, end: end ?? start}));
   const kind = query.aggregation ? `${query.aggregation.method} in buckets of ${durationText(bucket)}` : "raw";
   byId("title").textContent = `${query.conditions[0].value.value}, ${kind}`;
-  byId("summary").textContent = summaryOf(points, telemetry);
+  byId("summary").textContent = summaryOf(query, points, telemetry);
   byId("summary").className = telemetry?.isPartial ? "bad" : "";
   const heads = bucket ? ["From", "To", "Value"] : ["Time", "Value"];
   const rows = points.slice(0, MAX_ROWS).map((point) => [clock(point.start), ...(bucket ? [clock(point.end)] : []), String(point.value)]);
@@ -74,8 +74,15 @@ function showPoints(query, telemetry) {
   showChart(points, bucket, unitOf(query), [query.startTime, query.endTime]);
 }
 
-function summaryOf(points, telemetry) {
+/** Why a query has no points, and what to change. */
+function nothing({conditions: [{key}], aggregation}) {
+  if (key === "~") return "in this range, the expression has no values that count. Check the names in it, choose a longer range";
+  if (aggregation) return "no whole bucket of this range has samples that count. Choose a longer range, or shorter buckets";
+  return "there are no samples in this range that count. Choose a longer one";
+}
+
+function summaryOf(query, points, telemetry) {
   if (!telemetry) return "No points.";
-  if (!points.length) return "0 points: there are no samples in this range. Choose a longer one, or see in the explanation what was read.";
+  if (!points.length) return `0 points: ${nothing(query)}, or see in the explanation what was read.`;
   return `${points.length} points.${telemetry.isPartial ? " Some were left out (isPartial): raise the limit or choose a shorter time range." : ""}`;
 }

@@ -266,7 +266,7 @@ fn a_running_mirror_gets_the_key_and_curl_sends_the_same_query() {
     let through = with_times(&[&["ask", "--mirror", &base, "--url", &url], &args[..]].concat(), &range);
     let refused = run(&through);
     assert_eq!(
-        (refused.status.code(), stderr(&refused).contains("must carry its key")),
+        (refused.status.code(), stderr(&refused).contains("carries no key, or another key")),
         (Some(1), true),
         "{refused:?}"
     );
@@ -283,6 +283,9 @@ fn a_running_mirror_gets_the_key_and_curl_sends_the_same_query() {
     let gone = program(&through).env("API_KEY", API_KEY).output().unwrap();
     assert_eq!(gone.status.code(), Some(1));
     assert!(stderr(&gone).contains("does not respond"), "{}", stderr(&gone));
+    let without_scheme = run(&["ask", "--mirror", "127.0.0.1:9900", "--url", &url, "--test"]);
+    assert_eq!(without_scheme.status.code(), Some(2));
+    assert!(stderr(&without_scheme).contains("--mirror must begin with http:// or https://"), "{without_scheme:?}");
 }
 
 #[test]

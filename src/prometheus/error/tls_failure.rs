@@ -74,8 +74,8 @@ impl TlsFailure {
             TlsFailure::OtherName => return words.other_name_remedy(),
             TlsFailure::UnknownIssuer => {
                 return format!(
-                    "have the certificate of the authority that issued it added to {}; the server's own certificate does not \
-                     help there",
+                    "have the certificate of the authority that issued it added to {}; the server's own certificate helps \
+                     there only if it is self-signed",
                     words.ca_file()
                 );
             }
@@ -86,8 +86,8 @@ impl TlsFailure {
             TlsFailure::NotYetValid => "check the clocks of both machines",
             TlsFailure::Authority => {
                 return format!(
-                    "issue a certificate for the server that is not an authority (basicConstraints CA:FALSE), and keep the \
-                     authority for {}",
+                    "give the server a certificate with basicConstraints CA:FALSE (openssl req -x509 makes CA:TRUE by default), \
+                     and have the one of its issuer added to {}",
                     words.ca_file()
                 );
             }

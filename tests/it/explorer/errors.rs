@@ -16,7 +16,7 @@ fn an_error_is_shown_where_it_belongs() {
         ("limit", "ten", "Limit must be a whole number"),
         ("url", "", "The URL is missing"),
         ("from", "yesterday", "From must be a time"),
-        ("bucket", "5 minutes", "Bucket must be a number with"),
+        ("bucket", "5 minutes", "Bucket must be longer than 0"),
         ("name", "", "PromQL is missing"),
     ] {
         let selector = format!("[name={field}]");

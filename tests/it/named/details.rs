@@ -60,12 +60,6 @@ fn with_named_upstreams_only_no_address_is_taken() {
         let verdict = verdict(&mirror, &details);
         assert!(verdict.contains("--named-upstreams-only") && verdict.contains("give upstream, only"), "{verdict}");
     }
-    // Without any, no other Connection Details would help.
-    let without = Mirror::start_with(&["--named-upstreams-only", "true"]);
-    for details in [json!({}), named("only"), prometheus::shared().details()] {
-        let verdict = verdict(&without, &details);
-        assert!(verdict.contains("has none: have its operator give --upstreams-file"), "{verdict}");
-    }
 }
 
 #[test]

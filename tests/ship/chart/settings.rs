@@ -105,7 +105,13 @@ fn what_the_server_would_refuse_or_take_for_everything_is_refused() {
     check("port=0", &["port"]);
     check("port=65536", &["port"]);
     // An empty variable counts as not given, which would allow everything.
-    for nothing in ["allowUpstream=null", "allowUpstream={}", "allowUpstream=", "allowUpstream={a\\,b}"] {
+    for nothing in [
+        "allowUpstream=null",
+        "allowUpstream={}",
+        "allowUpstream=",
+        "allowUpstream={a\\,b}",
+        "allowUpstream={http://p:9090}",
+    ] {
         check(nothing, &["allowUpstream"]);
     }
     Install::promised().with(&["--set-json", "allowUpstream=[]"]).check_refused(&["allowUpstream"]);

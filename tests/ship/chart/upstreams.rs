@@ -134,6 +134,10 @@ fn what_goes_not_together_is_refused() {
         json!({"upstreams": [{"name": "a", "url": "http://p", "sigv4": {}, "bearer_token": "hush"}]}),
         &["\"a\" has sigv4 and bearer_token: keep one of them"],
     );
+    for url in ["p:9090", "ftp://p", "http://user:hush@p", "https://p/x?match[]=y", "http://"] {
+        check(json!({"upstreams": [{"name": "a", "url": url}]}), &["the URL of \"a\" must be like https://"]);
+        check(json!({"upstreams": [{"name": "a", "urls": ["http://p", url]}]}), &["the URL of \"a\" must be like"]);
+    }
 }
 
 #[test]
