@@ -100,11 +100,12 @@ impl ReachCheck {
         self.newest = self.newest.max(last.at);
     }
 
-    /// Notes a long interval of a series that has too few samples before it to decide whether it has a rate. `first` and `end` are
-    /// the times of the first sample of the series and of the end of the interval.
-    pub(super) fn note_undecided(&mut self, first: i64, end: i64) {
-        let start = self.look_back.start;
-        self.is_uncertain |= end >= start && first < start + HOUR_MS;
+    /// Notes a long interval of a series that has too few samples before it to decide whether it has a rate. `first`, `begin` and
+    /// `end` are the times of the first sample of the series and of both ends of the interval.
+    pub(super) fn note_undecided(&mut self, first: i64, begin: i64, end: i64) {
+        let LookBack { start, samples, .. } = self.look_back;
+        let counts_until = if samples > 1 { end + KNOWN_LENGTHS * (end - begin) } else { end };
+        self.is_uncertain |= counts_until >= start && first < start + HOUR_MS;
     }
 
     /// Ends a series.
@@ -129,7 +130,7 @@ impl ReachCheck {
 
     /// Whether the series may have an earlier sample that gives a rate, or shows that an interval has none.
     fn may_miss_a_rate(&self, first: Sample) -> bool {
-        let LookBack { start, read_ms, samples, .. } = self.look_back;
+        let LookBack { start, samples, .. } = self.look_back;
         match self.first_times.first_spacing_ms() {
             // A single sample does not show how far back the one before it is.
             None => self.before < samples,
@@ -137,8 +138,8 @@ impl ReachCheck {
             Some(_) if self.before == 1 && samples > 1 => true,
             // The interval between the only two before the range may be a long gap.
             Some(first_spacing_ms) if self.before == samples => first_spacing_ms > self.longest_sure_ms,
-            // Across more than an hour, a series with such a spacing has no rate.
-            Some(_) => self.before == 0 && read_ms < HOUR_MS && first.at < start + HOUR_MS,
+            // A series that is scraped often now may have been scraped seldom before.
+            Some(_) => self.before == 0 && first.at < start + HOUR_MS,
         }
     }
 
@@ -198,10 +199,10 @@ mod tests {
             check(times, 80 * HOUR_MS, Some(WEEK_MS));
             check(times, 85 * HOUR_MS, None);
         }
-        // A series that is scraped often has no rate across a silence of more than an hour.
+        // If it was scraped seldom before, its first interval has a rate.
         for times in [&[0, 15_000], &[59 * MINUTE_MS, 60 * MINUTE_MS]] {
             check(times, READ_MS, Some(WEEK_MS));
-            check(times, HOUR_MS, None);
+            check(times, HOUR_MS, Some(WEEK_MS));
         }
         check(&[HOUR_MS, HOUR_MS + 15_000], READ_MS, None);
     }
@@ -257,19 +258,22 @@ mod tests {
 
     #[test]
     fn an_undecided_interval_in_the_range_needs_the_samples_before_it() {
-        let further_ms = |first: i64, end: i64| {
-            let look_back = LookBack { start: START, read_ms: HOUR_MS, samples: 1, counted: Counted::WithRate };
+        let check = |samples: usize, first: i64, begin: i64, end: i64, expected: Option<i64>| {
+            let look_back = LookBack { start: START, read_ms: HOUR_MS, samples, counted: Counted::WithRate };
             let mut check = ReachCheck::new(look_back, 5 * MINUTE_MS);
-            check.take(&[Sample { at: START - MINUTE_MS, value: 1.0 }]);
-            check.note_undecided(START + first, START + end);
+            check.take(&[-2, -1].map(|at| Sample { at: START + at, value: 1.0 }));
+            check.note_undecided(START + first, START + begin, START + end);
             check.end_series();
-            check.further_ms()
+            assert_eq!(check.further_ms(), expected, "{samples} {first} {begin} {end}");
         };
-        assert_eq!(further_ms(-HOUR_MS, 0), Some(WEEK_MS));
-        assert_eq!(further_ms(59 * MINUTE_MS, 2 * HOUR_MS), Some(WEEK_MS));
+        check(1, -HOUR_MS, -MINUTE_MS, 0, Some(WEEK_MS));
+        check(1, 59 * MINUTE_MS, HOUR_MS, 2 * HOUR_MS, Some(WEEK_MS));
         // An interval before the range, and a series that begins late.
-        assert_eq!(further_ms(-HOUR_MS, -1), None);
-        assert_eq!(further_ms(HOUR_MS, 2 * HOUR_MS), None);
+        check(1, -HOUR_MS, -MINUTE_MS, -1, None);
+        check(1, HOUR_MS, 90 * MINUTE_MS, 2 * HOUR_MS, None);
+        // A rate is last known for twice the length of its interval.
+        check(2, -HOUR_MS, -30 * MINUTE_MS, -20 * MINUTE_MS, Some(WEEK_MS));
+        check(2, -HOUR_MS, -30 * MINUTE_MS, -20 * MINUTE_MS - 1, None);
     }
 
     #[test]
@@ -288,6 +292,7 @@ mod tests {
         let further_ms = |times: &[i64]| further_ms(HOUR_MS, 2, Counted::WithRate, times, 1.0);
         assert_eq!(further_ms(&[-MINUTE_MS, 1, 15_001]), Some(WEEK_MS));
         assert_eq!(further_ms(&[-MINUTE_MS, -1, 15_001]), None);
-        assert_eq!(further_ms(&[1, 15_001]), None);
+        // It may have one long before, if it was scraped seldom then.
+        assert_eq!(further_ms(&[1, 15_001]), Some(WEEK_MS));
     }
 }

@@ -153,7 +153,7 @@ impl CounterReader {
         let mut times = self.times;
         times.move_on(earlier);
         if let Some(first) = times.first_if_undecided() {
-            self.reach.note_undecided(first, to.at);
+            self.reach.note_undecided(first, from.at, to.at);
         }
         !times.is_gap(to.at - from.at)
     }

@@ -242,6 +242,30 @@ fn the_rate_before_a_range_is_known_where_scrapes_become_frequent() {
     }
 }
 
+/// Which interval is a gap depends on the five intervals before it, which may lie long before the range.
+#[test]
+fn the_rate_before_a_range_is_known_by_all_intervals_before_it() {
+    for (name, minutes, expected) in [("hesitant_total", 285, &[1.0][..]), ("retarded_total", 105, &[])] {
+        let start = T0 + minutes * MINUTE;
+        let row = Row::new(COUNTER, name, (start, start + 5 * MINUTE));
+        for method in ["MEAN", "MAX", "MIN", "PERCENTILE_50"] {
+            check_values(&row.clone().by(method, 5 * MINUTE), expected);
+            // A range that begins earlier has the same point.
+            check(&Row { range: (T0, start + 5 * MINUTE), ..row.clone() }.by(method, 5 * MINUTE));
+        }
+    }
+}
+
+#[test]
+fn an_interval_of_more_than_an_hour_has_its_rate_where_scrapes_become_frequent() {
+    let start = T0 + 195 * MINUTE;
+    let row = Row::new(COUNTER, "accelerated_total", (start, start + 5 * MINUTE));
+    let slow = 10.0 / 3_900.0;
+    check_values(&row, &[slow, 1.0, 1.0, 1.0, 1.0, 1.0]);
+    check_values(&row.clone().by("MIN", 5 * MINUTE), &[slow]);
+    check_values(&row.clone().by("MEAN", 5 * MINUTE), &[(10.0 + 240.0) / (3_900.0 + 240.0)]);
+}
+
 #[test]
 fn sum_counts_what_grew_in_a_silence_whatever_the_scrape_interval_is_said_to_be() {
     let third = one("silent_total", &[]).samples[40].time;
