@@ -28,6 +28,7 @@ mod request_head;
 mod routes;
 mod sample_reading;
 mod samples;
+mod scrape_interval;
 
 pub use crate::prometheus::{Lane, Queued};
 pub use datasource::{DEFAULT_TIMEOUT, Datasource, MAX_TIMEOUT_MS};

@@ -1,29 +1,20 @@
 //! PromQL instead of arithmetic: if a query covers too many samples or buckets, Prometheus computes the points.
 
-use std::ops::ControlFlow;
-
 use crate::api::evaluation::{EvaluationPlan, evaluate};
-use crate::api::query_fields::now_ms;
 use crate::api::range_bounds;
 use crate::api::recording::Recording;
-use crate::api::sample_reading::read;
-use crate::compute::aggregate::MAX_KEPT_SAMPLES;
+use crate::api::scrape_interval;
 use crate::compute::matchers;
 use crate::compute::points::Points;
 use crate::compute::promql::{self, NonFinite, RATE_INTERVALS, UNKNOWN_SPACING_MS};
-use crate::compute::spacing;
 use crate::compute::steps::Steps;
 use crate::compute::subquery::Subquery;
 use crate::error::Error;
 use crate::model::aggregation::{Aggregation, AggregationMethod};
 use crate::model::query::{MetricQuery, NanInterpretation, Selector};
-use crate::model::sample::{Labels, Sample, SampleSink};
 use crate::model::sample_kind::SampleKind;
 use crate::model::time::TimeRange;
 use crate::prometheus::Session;
-
-/// How much of each end of a range is read to measure the scrape interval of its series, in milliseconds: an hour.
-const MEASURED_MS: i64 = 3_600_000;
 
 /// The points of a query, computed by Prometheus.
 ///
@@ -59,7 +50,7 @@ pub(super) fn points(
         }
         (SampleKind::Counter(interval_ms), _) => {
             if interval_ms.is_none() {
-                recording.measured_ms = largest_spacing(session, of, query.range)?;
+                recording.measured_ms = scrape_interval::longest(session, of, query.range)?;
             }
             let spacing_ms = interval_ms.or(recording.measured_ms).unwrap_or(UNKNOWN_SPACING_MS);
             let rate_ms = spacing_ms.saturating_mul(RATE_INTERVALS);
@@ -132,60 +123,6 @@ fn must_be_at_most_one(session: &mut Session<'_>, of: &Selector, range: TimeRang
 fn count(session: &mut Session<'_>, promql: &str, range: TimeRange) -> Result<u64, Error> {
     let (_, counted) = session.instant(promql, Some(range.end))?;
     Ok(counted.first_value().unwrap_or_default() as u64)
-}
-
-/// The largest median spacing of the samples of any series, in the first hour and in the last hour of a range, because it may have
-/// changed in between. It is not remembered, so that no response depends on an earlier request.
-fn largest_spacing(session: &mut Session<'_>, of: &Selector, range: TimeRange) -> Result<Option<i64>, Error> {
-    // There are no samples in the future.
-    let end = range.end.min(now_ms()).max(range.start);
-    let oldest = TimeRange { start: range.start, end: end.min(range.start + MEASURED_MS) };
-    let newest = TimeRange { start: range.start.max(end - MEASURED_MS), end };
-    let mut largest = None;
-    for hour in [oldest, newest] {
-        largest = largest.max(read(session, of, hour, 0, || None, SpacingReader::default)?.sink.sink.into_largest());
-    }
-    Ok(largest)
-}
-
-/// Measures the spacing of samples: the time between neighbours.
-#[derive(Debug, Default)]
-struct SpacingReader {
-    previous_ms: Option<i64>,
-    /// The spacings in the current series, in milliseconds.
-    spacings: Vec<u32>,
-    /// The largest median of a series.
-    largest_ms: Option<i64>,
-    samples: u64,
-}
-
-impl SpacingReader {
-    fn end_series(&mut self) {
-        self.largest_ms = self.largest_ms.max(spacing::median(&mut self.spacings).map(i64::from));
-        self.spacings.clear();
-        self.previous_ms = None;
-    }
-
-    fn into_largest(mut self) -> Option<i64> {
-        self.end_series();
-        self.largest_ms
-    }
-}
-
-impl SampleSink for SpacingReader {
-    fn begin(&mut self, _: impl FnOnce() -> Labels) {
-        self.end_series();
-    }
-
-    fn take(&mut self, samples: &[Sample]) -> ControlFlow<()> {
-        for sample in samples {
-            let previous_ms = self.previous_ms.replace(sample.at);
-            let spacing_ms = previous_ms.map(|previous_ms| sample.at - previous_ms);
-            self.spacings.extend(spacing_ms.map(|spacing_ms| u32::try_from(spacing_ms).unwrap_or(u32::MAX)));
-        }
-        self.samples += samples.len() as u64;
-        if self.samples > MAX_KEPT_SAMPLES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }
 }
 
 #[cfg(test)]

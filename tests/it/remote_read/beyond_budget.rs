@@ -6,7 +6,7 @@ use crate::support::ask::{Gateway, Query, assert_error};
 use crate::support::engine::Engine;
 use crate::support::oracle::{GAUGE, Nan, Rules, close};
 use crate::support::process::agent;
-use crate::support::samples::{HOUR, MINUTE, T0, select};
+use crate::support::samples::{HOUR, MINUTE, SECOND, T0, select};
 use crate::support::streamed;
 use crate::support::stub::{Reply, Request, Stub};
 
@@ -14,18 +14,42 @@ const RANGE: (i64, i64) = (T0 + 5 * MINUTE, T0 + 55 * MINUTE);
 
 /// A server with too many samples to read.
 fn too_many(engine: Engine) -> Stub {
-    let forward = move |request: &Request| {
-        let form = request.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let mut response = agent().post(engine.shared().url(&request.path)).send_form(form).expect("a response");
-        let body = response.body_mut().read_to_string().unwrap();
-        match (response.status().as_u16(), engine.is_victoria()) {
-            (200, true) => Reply::of_victoria(body),
-            (status, _) => Reply::http(status, "application/json", body),
-        }
-    };
-    let stub = Stub::start(forward);
+    let stub = Stub::start(move |request| forwarded(engine, request));
     stub.upon_reads(|_| streamed::endless::<{ RANGE.0 }>());
     stub
+}
+
+/// A server with too many samples to read in more than `most_ms` milliseconds at a time.
+fn too_many_in(engine: Engine, most_ms: i64) -> Stub {
+    let stub = Stub::start(move |request| {
+        let promql = request.parameter("query").unwrap_or_default();
+        let selected = promql.strip_suffix(']').and_then(|text| text.rsplit_once('['));
+        // Such as 3600s1ms.
+        let seconds = selected.and_then(|(_, length)| length.split('s').next()?.parse::<i64>().ok());
+        if seconds.is_some_and(|seconds| seconds * SECOND > most_ms) {
+            return Reply::http(200, "application/json", " ".repeat(33 << 20));
+        }
+        forwarded(engine, request)
+    });
+    // The mirror uses the range selector instead, as long as the server says so.
+    stub.upon_reads(|_| Reply::http(503, "text/plain", ""));
+    stub
+}
+
+/// Connection Details without a scrape interval.
+fn of_unknown_interval(stub: &Stub) -> serde_json::Value {
+    serde_json::json!({"host": "127.0.0.1", "port": stub.port()})
+}
+
+/// What a real server responds to a query.
+fn forwarded(engine: Engine, request: &Request) -> Reply {
+    let form = request.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let mut response = agent().post(engine.shared().url(&request.path)).send_form(form).expect("a response");
+    let body = response.body_mut().read_to_string().unwrap();
+    match (response.status().as_u16(), engine.is_victoria()) {
+        (200, true) => Reply::of_victoria(body),
+        (status, _) => Reply::http(status, "application/json", body),
+    }
 }
 
 #[test]
@@ -69,6 +93,27 @@ fn a_counter_that_is_scraped_less_often_than_before_still_has_a_rate() {
             let what = format!("{}: {method}: {right} in {}", engine.name(), response.text);
             assert!(right >= if engine.is_victoria() { 115 } else { 112 } && response.points().len() == 115, "{what}");
         }
+    }
+}
+
+#[test]
+fn the_scrape_interval_is_measured_where_there_are_samples() {
+    let query = Query::counter("slowing_total").between(T0, T0 + 5 * HOUR);
+    for engine in Engine::ALL {
+        // With fewer samples, an hour is measured at a time; with more, twenty minutes.
+        for most_ms in [HOUR, 20 * MINUTE] {
+            let stub = too_many_in(engine, most_ms);
+            let gateway = Gateway::to(of_unknown_interval(&stub));
+            let response = gateway.ask(&query.clone().aggregated("SUM", MINUTE));
+            // Every minute is scraped from two hours on, the range goes on for two hours after the last sample.
+            let slow = T0 + 2 * HOUR + 5 * MINUTE..T0 + 3 * HOUR - 5 * MINUTE;
+            let right = response.points().into_iter().filter(|point| slow.contains(&(point[1] as i64)));
+            let right = right.filter(|point| close(point[0], 60.0, 1e-9)).count();
+            assert_eq!(right, 50, "{}: {most_ms}: {}", engine.name(), response.text);
+        }
+        let stub = too_many_in(engine, MINUTE);
+        let response = Gateway::to(of_unknown_interval(&stub)).ask(&query.clone().aggregated("SUM", MINUTE));
+        assert_error(&response, "RemoteMirrorError", &["measure their scrape interval: give scrapeInterval"]);
     }
 }
 
