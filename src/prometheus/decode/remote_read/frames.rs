@@ -2,9 +2,8 @@
 //!
 //! Knows nothing of the messages. The format is that of `ChunkedReader` in Prometheus's `storage/remote`.
 
-use std::io::{ErrorKind, Read};
+use std::io::{BufReader, Read, Take};
 
-use super::super::protobuf;
 use super::failure::{CUT, LONG_FRAME, LONG_STREAM, ReadFailure, WRONG_CHECKSUM};
 
 /// The longest message: 16 MiB. Prometheus and Mimir begin a new frame after 1 MiB.
@@ -23,98 +22,64 @@ const BUFFER_BYTES: usize = 16 << 10;
 
 /// The frames of a body.
 pub(super) struct Frames<'r, R> {
-    body: &'r mut R,
-    /// The bytes read last; those from `at` to `end` are not taken yet.
-    buffer: Vec<u8>,
-    at: usize,
-    end: usize,
-    bytes_read: u64,
+    body: BufReader<Take<&'r mut R>>,
+    /// The frame read last, without its length. It grows only while a long frame arrives: an announced length alone takes no memory.
+    frame: Vec<u8>,
 }
 
 impl<'r, R: Read> Frames<'r, R> {
     pub(super) fn of(body: &'r mut R) -> Self {
-        Frames { body, buffer: vec![0; BUFFER_BYTES], at: 0, end: 0, bytes_read: 0 }
+        // One byte more shows that the stream is too long.
+        Frames { body: BufReader::with_capacity(BUFFER_BYTES, body.take(MAX_STREAM_BYTES + 1)), frame: Vec::new() }
     }
 
     /// The next message, after its checksum has been verified; `None` at the end of the stream.
     pub(super) fn next(&mut self) -> Result<Option<&[u8]>, ReadFailure> {
-        if self.at == self.end && !self.read_ahead(1)? {
-            return Ok(None);
-        }
-        let length = self.length()?;
+        let Some(length) = self.length()? else { return Ok(None) };
         if length > MAX_FRAME_BYTES {
             return Err(ReadFailure::Broken(LONG_FRAME));
         }
-        let frame = self.take(CHECKSUM_BYTES + length)?;
-        let (checksum, message) = frame.split_at(CHECKSUM_BYTES);
+        let length = CHECKSUM_BYTES + length;
+        self.frame.clear();
+        (&mut self.body).take(length as u64).read_to_end(&mut self.frame)?;
+        if self.frame.len() < length {
+            return Err(self.cut());
+        }
+        let (checksum, message) = self.frame.split_at(CHECKSUM_BYTES);
         if crc32c::crc32c(message).to_be_bytes() != checksum {
             return Err(ReadFailure::Broken(WRONG_CHECKSUM));
         }
         Ok(Some(message))
     }
 
-    /// Takes the length of the next message.
-    fn length(&mut self) -> Result<usize, ReadFailure> {
-        for bytes in 1..=MAX_LENGTH_BYTES {
-            if !self.read_ahead(bytes)? {
-                return Err(ReadFailure::Broken(CUT));
-            }
-            if self.buffer[self.at + bytes - 1] < 0x80 {
-                let length = protobuf::varint(&mut self.take(bytes)?)?;
-                return usize::try_from(length).map_err(|_| ReadFailure::Broken(LONG_FRAME));
+    /// Takes the length of the next message; `None` at the end of the stream.
+    fn length(&mut self) -> Result<Option<usize>, ReadFailure> {
+        let mut length = 0;
+        for nth in 0..MAX_LENGTH_BYTES {
+            let Some(byte) = (&mut self.body).bytes().next().transpose()? else {
+                return if nth == 0 && !self.is_too_long() { Ok(None) } else { Err(self.cut()) };
+            };
+            length |= usize::from(byte & 0x7f) << (7 * nth);
+            if byte < 0x80 {
+                return Ok(Some(length));
             }
         }
         Err(ReadFailure::Broken(LONG_FRAME))
     }
 
-    /// Takes this many bytes, which must be there.
-    fn take(&mut self, length: usize) -> Result<&[u8], ReadFailure> {
-        if !self.read_ahead(length)? {
-            return Err(ReadFailure::Broken(CUT));
-        }
-        let start = self.at;
-        self.at += length;
-        Ok(&self.buffer[start..self.at])
+    fn is_too_long(&self) -> bool {
+        self.body.get_ref().limit() == 0
     }
 
-    /// Reads until this many bytes are in the buffer. Returns false if the stream ends before.
-    fn read_ahead(&mut self, length: usize) -> Result<bool, ReadFailure> {
-        while self.end - self.at < length {
-            if self.end == self.buffer.len() {
-                self.make_room(length);
-            }
-            let bytes = match self.body.read(&mut self.buffer[self.end..]) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                other => other?,
-            };
-            if bytes == 0 {
-                return Ok(false);
-            }
-            self.end += bytes;
-            self.bytes_read += bytes as u64;
-            if self.bytes_read > MAX_STREAM_BYTES {
-                return Err(ReadFailure::Broken(LONG_STREAM));
-            }
-        }
-        Ok(true)
-    }
-
-    /// Moves the remaining bytes to the front; if they are there already, makes the buffer longer. So the buffer grows only while a
-    /// long frame arrives: an announced length alone takes no memory.
-    fn make_room(&mut self, length: usize) {
-        if self.at > 0 {
-            self.buffer.copy_within(self.at..self.end, 0);
-            self.end -= self.at;
-            self.at = 0;
-        } else {
-            self.buffer.resize(length.min(2 * self.buffer.len()), 0);
-        }
+    /// Why there are no more bytes.
+    fn cut(&self) -> ReadFailure {
+        ReadFailure::Broken(if self.is_too_long() { LONG_STREAM } else { CUT })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io;
+    use std::io::{self, ErrorKind};
 
     use super::super::reference::{frame, varint};
     use super::*;
@@ -128,7 +93,7 @@ mod tests {
             match frames.next() {
                 Ok(Some(message)) => messages.push(message.to_vec()),
                 Ok(None) => {
-                    assert_eq!(frames.bytes_read, stream.len() as u64);
+                    assert_eq!(frames.body.get_ref().limit(), MAX_STREAM_BYTES + 1 - stream.len() as u64);
                     return (messages, None);
                 }
                 Err(failure) => return (messages, Some(failure)),
@@ -214,7 +179,7 @@ mod tests {
             let mut body = stream.as_slice();
             let mut frames = Frames::of(&mut body);
             assert!(matches!(frames.next(), Err(ReadFailure::Broken(CUT))));
-            assert!(frames.buffer.len() <= BUFFER_BYTES.max(2 * stream.len()), "{arrived} bytes arrived");
+            assert!(frames.frame.capacity() <= BUFFER_BYTES.max(2 * stream.len()), "{arrived} bytes arrived");
         }
     }
 
