@@ -35,7 +35,8 @@ pub(super) fn points(
     let plan = EvaluationPlan::new(query, steps, offset_ms);
     let selector = matchers::selector(of);
     // One call more, for the bounds of range selectors.
-    plan.must_fit(session, 1, &selector)?;
+    let measuring_calls = if kind == SampleKind::Counter(None) { scrape_interval::CALLS } else { 0 };
+    plan.must_fit(session, 1 + measuring_calls, &selector)?;
     let bounds = range_bounds::find(session, &selector)?;
     let length_ms = Subquery::of(bucket_ms, None, bounds).length_ms;
     session.count_answer_by_promql();

@@ -17,55 +17,57 @@ use crate::prometheus::Session;
 /// How much is read at a time, in milliseconds.
 const WINDOW_MS: i64 = 3_600_000;
 
-/// How much is read at least if a window has too many samples, in milliseconds.
-const SHORTEST_WINDOW_MS: i64 = WINDOW_MS / 9;
+/// If a window has too many samples, this many shorter ones are read, too, each a third as long. So the intervals of all series are
+/// measured if they are short enough.
+const SHORTER_WINDOWS: u32 = 2;
 
-/// How many windows are read of a long range at most. The interval may change within it.
-const MAX_WINDOWS: usize = 5;
+/// How many windows are read at most between the ends of a long range. The interval may change within it.
+const INNER_WINDOWS: usize = 5;
 
 /// At how many instants of a long range the mirror looks for samples, and how far back from each of them, in milliseconds.
 const PROBES: i64 = 50;
 const PROBE_MS: i64 = 300_000;
 
+/// How many calls it takes to measure, unless a window has too many samples.
+pub(super) const CALLS: u32 = 1 + 2 + INNER_WINDOWS as u32;
+
 /// The longest median of the intervals between the samples of a series, in milliseconds. It is not remembered, so that no response
 /// depends on an earlier request.
 ///
 /// # Errors
-/// If a call fails, or if even short windows have too many samples.
+/// If a call fails.
 pub(super) fn longest(session: &mut Session<'_>, of: &Selector, range: TimeRange) -> Result<Option<i64>, Error> {
     // There are no samples in the future.
     let range = TimeRange { end: range.end.min(now_ms()).max(range.start), ..range };
-    let (mut window_ms, mut longest) = (WINDOW_MS, None);
+    let mut longest = None;
     for end in window_ends(session, of, range)? {
-        let measured = loop {
-            let window = TimeRange { start: range.start.max(end - window_ms), end };
+        for length_ms in (0..=SHORTER_WINDOWS).map(|nth| WINDOW_MS / 3_i64.pow(nth)) {
+            let window = TimeRange { start: range.start.max(end - length_ms), end };
             let read = read(session, of, window, 0, || None, IntervalReader::default)?;
             let reader = read.sink.sink;
-            if read.too_large.is_none() && !reader.is_cut_off {
-                break reader.into_longest();
+            let is_whole = read.too_large.is_none() && !reader.is_cut_off();
+            longest = longest.max(reader.into_longest());
+            if is_whole {
+                break;
             }
-            window_ms /= 3;
-            if window_ms < SHORTEST_WINDOW_MS {
-                return Err(Error::too_many_to_measure(&promql::samples(of, window.length()), session.upstream()));
-            }
-        };
-        longest = longest.max(measured);
+        }
     }
     Ok(longest)
 }
 
-/// The ends of the windows to read: the first and the last with samples, and some between them.
+/// The ends of the windows to read: that of the first hour, some where there are samples, and that of the range.
 fn window_ends(session: &mut Session<'_>, of: &Selector, range: TimeRange) -> Result<Vec<i64>, Error> {
     let first = range.end.min(range.start + WINDOW_MS);
+    let mut ends = vec![first];
     let step = (range.end - first) / PROBES;
-    if range.length() <= 2 * WINDOW_MS || step == 0 {
-        return Ok(vec![first, range.end]);
+    if range.length() > 2 * WINDOW_MS && step > 0 {
+        let found = session.range(&promql::series_count(of, PROBE_MS), first, range.end, step)?;
+        let with_samples: Vec<i64> = found.series.iter().flat_map(|one| &one.samples).map(|sample| sample.at).collect();
+        let last = with_samples.len().saturating_sub(1);
+        let inner = (0..INNER_WINDOWS).filter_map(|nth| with_samples.get(nth * last / (INNER_WINDOWS - 1)).copied());
+        ends.extend(inner.filter(|at| (first + step..=range.end - step).contains(at)));
     }
-    let found = session.range(&promql::series_count(of, PROBE_MS), first, range.end, step)?;
-    let with_samples: Vec<i64> = found.series.iter().flat_map(|one| &one.samples).map(|sample| sample.at).collect();
-    let Some(last) = with_samples.len().checked_sub(1) else { return Ok(vec![first, range.end]) };
-    let windows = MAX_WINDOWS.min((range.length() / WINDOW_MS) as usize + 1);
-    let mut ends: Vec<i64> = (0..windows).map(|nth| with_samples[nth * last / (windows - 1)]).collect();
+    ends.push(range.end);
     ends.dedup();
     Ok(ends)
 }
@@ -79,8 +81,6 @@ struct IntervalReader {
     /// The longest median of a series.
     longest_ms: Option<i64>,
     samples: u64,
-    /// Whether there are more samples than may be read.
-    is_cut_off: bool,
 }
 
 impl IntervalReader {
@@ -88,6 +88,11 @@ impl IntervalReader {
         self.longest_ms = self.longest_ms.max(spacing::median(&mut self.intervals).map(i64::from));
         self.intervals.clear();
         self.previous_ms = None;
+    }
+
+    /// Whether there are more samples than may be read.
+    fn is_cut_off(&self) -> bool {
+        self.samples > MAX_KEPT_SAMPLES
     }
 
     fn into_longest(mut self) -> Option<i64> {
@@ -108,7 +113,6 @@ impl SampleSink for IntervalReader {
             self.intervals.extend(interval_ms.map(|ms| u32::try_from(ms).unwrap_or(u32::MAX)));
         }
         self.samples += samples.len() as u64;
-        self.is_cut_off = self.samples > MAX_KEPT_SAMPLES;
-        if self.is_cut_off { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if self.is_cut_off() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }

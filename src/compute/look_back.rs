@@ -130,7 +130,7 @@ impl ReachCheck {
 
     /// Whether the series may have an earlier sample that gives a rate, or shows that an interval has none.
     fn may_miss_a_rate(&self, first: Sample) -> bool {
-        let LookBack { start, samples, .. } = self.look_back;
+        let LookBack { start, read_ms, samples, .. } = self.look_back;
         match self.first_times.first_spacing_ms() {
             // A single sample does not show how far back the one before it is.
             None => self.before < samples,
@@ -138,8 +138,8 @@ impl ReachCheck {
             Some(_) if self.before == 1 && samples > 1 => true,
             // The interval between the only two before the range may be a long gap.
             Some(first_spacing_ms) if self.before == samples => first_spacing_ms > self.longest_sure_ms,
-            // A series that is scraped often now may have been scraped seldom before.
-            Some(_) => self.before == 0 && first.at < start + HOUR_MS,
+            // Nearly always, a series without a sample for an hour that is scraped often then has just begun.
+            Some(_) => self.before == 0 && read_ms < HOUR_MS && first.at < start + HOUR_MS,
         }
     }
 
@@ -199,10 +199,10 @@ mod tests {
             check(times, 80 * HOUR_MS, Some(WEEK_MS));
             check(times, 85 * HOUR_MS, None);
         }
-        // If it was scraped seldom before, its first interval has a rate.
+        // A series that is scraped often has just begun if it was silent for an hour.
         for times in [&[0, 15_000], &[59 * MINUTE_MS, 60 * MINUTE_MS]] {
             check(times, READ_MS, Some(WEEK_MS));
-            check(times, HOUR_MS, Some(WEEK_MS));
+            check(times, HOUR_MS, None);
         }
         check(&[HOUR_MS, HOUR_MS + 15_000], READ_MS, None);
     }
@@ -292,7 +292,6 @@ mod tests {
         let further_ms = |times: &[i64]| further_ms(HOUR_MS, 2, Counted::WithRate, times, 1.0);
         assert_eq!(further_ms(&[-MINUTE_MS, 1, 15_001]), Some(WEEK_MS));
         assert_eq!(further_ms(&[-MINUTE_MS, -1, 15_001]), None);
-        // It may have one long before, if it was scraped seldom then.
-        assert_eq!(further_ms(&[1, 15_001]), Some(WEEK_MS));
+        assert_eq!(further_ms(&[1, 15_001]), None);
     }
 }

@@ -71,15 +71,6 @@ impl Error {
         with_query("too_many_samples", "Too many samples.", details, promql)
     }
 
-    /// There are too many series to measure how often they are scraped, which PromQL's rates need.
-    pub fn too_many_to_measure(promql: &str, upstream: &Upstream) -> Error {
-        let details = format!(
-            "Prometheus at {upstream} has too many samples for this query to measure their scrape interval: give scrapeInterval \
-             in the Connection Details, or add a condition on a label"
-        );
-        with_query("too_many_samples", "Too many samples.", details, promql)
-    }
-
     /// Counters of VictoriaMetrics have infinite samples, so that PromQL cannot compute points from too many samples.
     pub fn infinite_samples(series: u64, promql: &str, upstream: &Upstream) -> Error {
         let details = format!(

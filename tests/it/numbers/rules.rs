@@ -257,16 +257,6 @@ fn the_rate_before_a_range_is_known_by_all_intervals_before_it() {
 }
 
 #[test]
-fn an_interval_of_more_than_an_hour_has_its_rate_where_scrapes_become_frequent() {
-    let start = T0 + 195 * MINUTE;
-    let row = Row::new(COUNTER, "accelerated_total", (start, start + 5 * MINUTE));
-    let slow = 10.0 / 3_900.0;
-    check_values(&row, &[slow, 1.0, 1.0, 1.0, 1.0, 1.0]);
-    check_values(&row.clone().by("MIN", 5 * MINUTE), &[slow]);
-    check_values(&row.clone().by("MEAN", 5 * MINUTE), &[(10.0 + 240.0) / (3_900.0 + 240.0)]);
-}
-
-#[test]
 fn sum_counts_what_grew_in_a_silence_whatever_the_scrape_interval_is_said_to_be() {
     let third = one("silent_total", &[]).samples[40].time;
     for minutes in [1, 5, 20, 60] {

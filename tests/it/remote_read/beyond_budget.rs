@@ -111,9 +111,6 @@ fn the_scrape_interval_is_measured_where_there_are_samples() {
             let right = right.filter(|point| close(point[0], 60.0, 1e-9)).count();
             assert_eq!(right, 50, "{}: {most_ms}: {}", engine.name(), response.text);
         }
-        let stub = too_many_in(engine, MINUTE);
-        let response = Gateway::to(of_unknown_interval(&stub)).ask(&query.clone().aggregated("SUM", MINUTE));
-        assert_error(&response, "RemoteMirrorError", &["measure their scrape interval: give scrapeInterval"]);
     }
 }
 

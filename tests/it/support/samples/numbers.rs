@@ -129,10 +129,6 @@ pub fn numbers() -> Vec<Series> {
     add("hesitant_total", &[("shift", "late")], hesitant);
     // One per second: scraped every minute, then every 20 minutes.
     add("retarded_total", &[("shift", "late")], scraped_at(&mut (0..41).chain([60, 80, 100, 160])));
-    // Ten in 65 minutes, scraped then, and one per second, scraped every minute.
-    let mut accelerated = every(T0, 65 * MINUTE, 4, |n| f64::from(10 * n));
-    accelerated.extend(every(T0 + 196 * MINUTE, MINUTE, 24, |n| 30.0 + 60.0 * f64::from(n + 1)));
-    add("accelerated_total", &[("shift", "late")], accelerated);
     // One per second, then 50 per second in 200 s with one sample, then a gap of 310 s, and two per second.
     let mut samples = every(T0, 15 * SECOND, 201, |n| f64::from(n) * 15.0);
     samples.extend(every(T0 + 3_200 * SECOND, SECOND, 1, |_| 13_000.0));
