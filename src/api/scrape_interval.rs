@@ -64,7 +64,8 @@ fn window_ends(session: &mut Session<'_>, of: &Selector, range: TimeRange) -> Re
         let found = session.range(&promql::series_count(of, PROBE_MS), first, range.end, step)?;
         let with_samples: Vec<i64> = found.series.iter().flat_map(|one| &one.samples).map(|sample| sample.at).collect();
         let last = with_samples.len().saturating_sub(1);
-        let inner = (0..INNER_WINDOWS).filter_map(|nth| with_samples.get(nth * last / (INNER_WINDOWS - 1)).copied());
+        let windows = INNER_WINDOWS.min((range.length() / WINDOW_MS) as usize);
+        let inner = (0..windows).filter_map(|nth| with_samples.get(nth * last / (windows - 1)).copied());
         ends.extend(inner.filter(|at| (first + step..=range.end - step).contains(at)));
     }
     ends.push(range.end);
