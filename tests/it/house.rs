@@ -169,7 +169,7 @@ const SELF_CONTAINED: [(&str, &[&str]); 3] =
     [("model", &["model"]), ("wire", &["wire"]), ("compute", &["compute", "model"])];
 
 #[test]
-fn model_wire_and_compute_import_no_other_folder() {
+fn model_and_wire_import_no_other_folder_and_compute_only_model() {
     let folder = |module: &str| module.split("::").next().unwrap().to_owned();
     let imports = imports();
     let breaches = imports.iter().flat_map(|(module, named)| {
