@@ -1,7 +1,8 @@
 //! The memory that all requests share: samples and points while a response is computed, and responses while they are written.
 //!
-//! Small needs are free, short responses included. A query that needs more, when there is no memory, waits for it until its timeout.
-//! Queries never deadlock: after each grant, at least one query can still grow to the most that a query may hold, and finish.
+//! Small needs of queries are free. Each response counts while it is written, but a short one is never refused. A query that needs
+//! more, when there is no memory, waits for it until its timeout. Queries never deadlock: after each grant, at least one query can
+//! still grow to the most that a query may hold, and finish.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
