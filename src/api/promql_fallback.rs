@@ -34,8 +34,9 @@ pub(super) fn points(
     let offset_ms = (-steps.first).rem_euclid(bucket_ms);
     let plan = EvaluationPlan::new(query, steps, offset_ms);
     let selector = matchers::selector(of);
+    let is_measured = kind == SampleKind::Counter(None) && method != AggregationMethod::EventCount;
+    let measuring_calls = if is_measured { scrape_interval::CALLS } else { 0 };
     // One call more, for the bounds of range selectors.
-    let measuring_calls = if kind == SampleKind::Counter(None) { scrape_interval::CALLS } else { 0 };
     plan.must_fit(session, 1 + measuring_calls, &selector)?;
     let bounds = range_bounds::find(session, &selector)?;
     let length_ms = Subquery::of(bucket_ms, None, bounds).length_ms;

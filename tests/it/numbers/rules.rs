@@ -245,7 +245,7 @@ fn the_rate_before_a_range_is_known_where_scrapes_become_frequent() {
 /// Which interval is a gap depends on the five intervals before it, which may lie long before the range.
 #[test]
 fn the_rate_before_a_range_is_known_by_all_intervals_before_it() {
-    for (name, minutes, expected) in [("hesitant_total", 285, &[1.0][..]), ("retarded_total", 105, &[])] {
+    for (name, minutes, expected) in [("hesitant_total", 285, &[1.0][..]), ("thinned_total", 105, &[])] {
         let start = T0 + minutes * MINUTE;
         let row = Row::new(COUNTER, name, (start, start + 5 * MINUTE));
         for method in ["MEAN", "MAX", "MIN", "PERCENTILE_50"] {

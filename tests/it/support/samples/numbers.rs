@@ -73,10 +73,11 @@ pub fn numbers() -> Vec<Series> {
     // One scrape of ten is infinite, another NaN.
     let infinite = |n| [f64::from(15 * n), f64::INFINITY, f64::NAN][if n == 4 { 1 } else { usize::from(n == 7) * 2 }];
     add("infinite_total", &[("shift", "late")], every(T0 + 5 * SECOND, 15 * SECOND, 12, infinite));
-    // Both count one a second. The second has a sample of each value that JSON lacks: -Inf, NaN and +Inf. It restarts at the NaN.
+    // One per second: scraped every 15 s for two hours, then every minute.
     let fast = every(T0 + 5 * SECOND, 15 * SECOND, 480, |n| f64::from(15 * n));
     let slow = every(T0 + 2 * HOUR + 5 * SECOND, MINUTE, 60, |n| f64::from(7_200 + 60 * n));
     add("slowing_total", &[], [fast, slow].concat());
+    // Both count one a second. The second has a sample of each value that JSON lacks: -Inf, NaN and +Inf. It restarts at the NaN.
     add("special_total", &[("worker", "steady")], every(T0 + 5 * SECOND, 15 * SECOND, 240, |n| f64::from(15 * n)));
     let special = |n| match n {
         40 => f64::NEG_INFINITY,
@@ -128,7 +129,7 @@ pub fn numbers() -> Vec<Series> {
     let hesitant = scraped_at(&mut (0..13).map(|nth| 20 * nth).chain([241, 242, 262, 282]));
     add("hesitant_total", &[("shift", "late")], hesitant);
     // One per second: scraped every minute, then every 20 minutes.
-    add("retarded_total", &[("shift", "late")], scraped_at(&mut (0..41).chain([60, 80, 100, 160])));
+    add("thinned_total", &[("shift", "late")], scraped_at(&mut (0..41).chain([60, 80, 100, 160])));
     // One per second, then 50 per second in 200 s with one sample, then a gap of 310 s, and two per second.
     let mut samples = every(T0, 15 * SECOND, 201, |n| f64::from(n) * 15.0);
     samples.extend(every(T0 + 3_200 * SECOND, SECOND, 1, |_| 13_000.0));
