@@ -67,12 +67,15 @@ impl EvaluationPlan<'_> {
         let now = now_ms();
         let is_unsettled = steps.step < UNSETTLED_MS && steps.last() > now - UNSETTLED_MS;
         let beyond_now = steps.reaching(now + steps.step + CLOCK_SKEW_MS);
-        let was_known = session.is_victoria_metrics();
-        let call =
-            |session: &mut Session<'_>, steps: Steps| session.range(promql, steps.first, steps.last(), steps.step);
-        let mut series_set = call(session, if is_unsettled && was_known { beyond_now } else { steps })?;
-        if is_unsettled && !was_known && session.is_victoria_metrics() {
-            series_set = call(session, beyond_now)?;
+        let call = |session: &mut Session<'_>, goes_beyond_now: bool| {
+            let called = if goes_beyond_now { beyond_now } else { steps };
+            session.range(promql, called.first, called.last(), called.step)
+        };
+        let assumed = session.may_be_victoria_metrics();
+        let mut series_set = call(session, is_unsettled && assumed)?;
+        let is_victoria_metrics = session.is_victoria_metrics();
+        if is_unsettled && is_victoria_metrics != assumed {
+            series_set = call(session, is_victoria_metrics)?;
         }
         series_set.retain(|one| {
             one.samples.retain(|sample| sample.at <= steps.last());

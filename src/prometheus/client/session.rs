@@ -61,6 +61,8 @@ pub struct Session<'c> {
     last_query: Option<String>,
     last_call_kind: CallKind,
     has_missing_data: bool,
+    /// Whether one of the responses came from VictoriaMetrics, if there are responses.
+    saw_victoria_metrics: Option<bool>,
     /// The calls in their order, if they are recorded.
     recorded_calls: Option<Vec<CallRecord>>,
 }
@@ -92,6 +94,7 @@ impl Client {
             last_query: None,
             last_call_kind: CallKind::Evaluation,
             has_missing_data: false,
+            saw_victoria_metrics: None,
             recorded_calls: None,
         }
     }
@@ -118,7 +121,7 @@ impl Session<'_> {
         let candidates = std::iter::once(self.upstream.at_current_replica()).chain(self.upstream.replicas());
         let Some(next) = candidates.into_iter().find(|one| !has_failed(one)) else { return false };
         self.upstream = next;
-        (self.is_admitted, self.has_missing_data) = (false, false);
+        (self.is_admitted, self.has_missing_data, self.saw_victoria_metrics) = (false, false, None);
         true
     }
 
@@ -213,9 +216,22 @@ impl Session<'_> {
         self.has_missing_data
     }
 
-    /// Whether the upstream is known to be VictoriaMetrics.
+    /// Whether one of the responses to this session came from VictoriaMetrics. Another engine may have responded a minute before.
     pub fn is_victoria_metrics(&self) -> bool {
-        self.client.victoria_metrics.contain(&self.upstream, Instant::now())
+        self.saw_victoria_metrics == Some(true)
+    }
+
+    /// The same before the first response, as far as earlier requests tell.
+    pub fn may_be_victoria_metrics(&self) -> bool {
+        let was_one = || self.client.victoria_metrics.contain(&self.upstream, Instant::now());
+        self.saw_victoria_metrics.unwrap_or_else(was_one)
+    }
+
+    fn note_engine(&mut self, is_victoria_metrics: bool) {
+        if is_victoria_metrics && !self.is_victoria_metrics() {
+            self.client.victoria_metrics.add(&self.upstream, Instant::now());
+        }
+        self.saw_victoria_metrics = Some(is_victoria_metrics || self.is_victoria_metrics());
     }
 
     fn circumstances(&self, call_kind: CallKind) -> Circumstances {

@@ -2,6 +2,9 @@
 //!
 //! A stub makes too many samples of each remote read, and passes all other calls on to a real server.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
 use crate::support::ask::{Gateway, Query, assert_error};
 use crate::support::engine::Engine;
 use crate::support::oracle::{GAUGE, Nan, Rules, close};
@@ -76,6 +79,26 @@ fn a_rate_that_promql_computes_is_right_or_missing_where_samples_are_not_finite(
         let response = gateway.ask(&steady.aggregated("SUM", MINUTE));
         let counted = response.points().iter().filter(|point| close(point[0], 60.0, 1e-9)).count();
         assert_eq!((counted, response.points().len()), (50, 50), "{}: {}", engine.name(), response.text);
+    }
+}
+
+/// VictoriaMetrics gets other PromQL. What responded before at the same address decides nothing.
+#[test]
+fn promql_suits_the_engine_that_responds_now() {
+    let is_victoria = Arc::new(AtomicBool::new(true));
+    let seen = Arc::clone(&is_victoria);
+    let stub = Stub::start(move |request| {
+        forwarded(if seen.load(Relaxed) { Engine::Victoria } else { Engine::Prometheus2 }, request)
+    });
+    stub.upon_reads(|_| streamed::endless::<{ RANGE.0 }>());
+    let gateway = Gateway::to(stub.details());
+    let query = Query::counter("special_total").between(RANGE.0, RANGE.1).aggregated("MEAN", MINUTE);
+    for _ in 0..2 {
+        is_victoria.store(true, Relaxed);
+        assert_error(&gateway.ask(&query), "RemoteMirrorError", &["infinite samples in 1 series"]);
+        is_victoria.store(false, Relaxed);
+        let response = gateway.ask(&query);
+        assert!(response.points().len() >= 40, "{}", response.text);
     }
 }
 

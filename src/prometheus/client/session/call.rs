@@ -108,9 +108,7 @@ impl Session<'_> {
         let response = self.send(api_call);
         if let Ok(response) = &response {
             call.begin_response(response);
-            if response.is_victoria_metrics() && !self.is_victoria_metrics() {
-                self.client.victoria_metrics.add(&self.upstream, Instant::now());
-            }
+            self.note_engine(response.is_victoria_metrics());
         }
         Ok((call, response))
     }
