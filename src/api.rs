@@ -1,6 +1,6 @@
 //! StackState's side: the Mirror API, the mirror's own pages, and the reply to each request.
 //!
-//! This is the only folder that knows both StackState's side (`wire`) and Prometheus's (`prometheus`). `api/routes` lists the
+//! Only this folder and `error` know both StackState's side (`wire`) and Prometheus's (`prometheus`). `api/routes` lists the
 //! paths. `api/gateway` takes a request through its stages: it routes it, prepares it and, on a worker, runs it. A handler
 //! (`api/connection`, `api/field_name`, `api/field_value`, `api/metric`) checks a request, turns it into a query, and runs the
 //! query.

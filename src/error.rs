@@ -121,8 +121,11 @@ impl Error {
             Error::Upstream(error) if matches!(error.kind, ErrorKind::NoMemory(_)) => {
                 remote("Not enough memory.", error.to_string())
             }
+            Error::Upstream(error) if matches!(error.kind, ErrorKind::TooManyCalls(_)) => {
+                remote("Too many calls.", error.to_string())
+            }
             Error::Upstream(error) if matches!(error.kind.blame(), Blame::Query | Blame::QueryOrUpstream) => {
-                remote("Prometheus refused the query.", error.to_string())
+                remote("The query failed.", error.to_string())
             }
             Error::Upstream(error) => ErrorBody::MetricStoreConnectionError { details: error.to_string() },
             Error::Mirror { body, .. } => body.clone(),

@@ -15,7 +15,8 @@ const INDENT: &str = "      ";
 const SERVER_HELP: [&str; 2] = [
     "Without a subcommand, the mirror serves until SIGTERM or SIGINT. Each flag can be given as an environment variable instead; \
      the flag wins. A flag that is true or false means true if it stands alone.",
-    "The exit code is 0 after a signal, 1 if the mirror cannot serve, or 2 if the flags or variables are wrong.",
+    "The exit code is 0 after a signal, 128 plus its number after a second one, 1 if the mirror cannot serve, or 2 if the flags or \
+     variables are wrong.",
 ];
 
 /// The help of the flag of `check`.

@@ -206,7 +206,7 @@ pub(super) const CA_PATH: Setting = Setting {
     fallback: Fallback::Off,
     allowed: Allowed::Path("a PEM file, or of a directory of PEM files"),
     help: "CA certificates that https upstreams are verified against, instead of the built-in public ones. If it is a directory, \
-           the mirror reads all files in it whose names do not begin with a dot.",
+           the mirror reads all files in it whose names do not begin with a dot. Read once at the start.",
 };
 pub(super) const PROXY: Setting = Setting {
     flag: "proxy",
@@ -228,7 +228,7 @@ pub(super) const NO_PROXY: Setting = Setting {
         "a comma-separated list of host (with all names below it), .domain, host:port, networks such as 10.0.0.0/8, \
               or * for everything",
     ),
-    help: "Hosts that bypass --proxy, as the Connection Details write them. Names without a dot always bypass it.",
+    help: "Hosts that bypass --proxy, as the Connection Details or the upstreams file write them. Names without a dot always bypass it.",
 };
 
 pub(super) const CONNECTION_LIFETIME: Setting = Setting {

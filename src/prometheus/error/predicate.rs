@@ -142,7 +142,7 @@ fn no_memory(circumstances: &Circumstances, none: NoMemory) -> String {
         NoMemory::TakenByOthers { capacity } => {
             let mib = capacity / MIB;
             let than = format!(
-                "this mirror had free memory for: other queries held the {mib} MiB of --memory-budget-mib until the timeout"
+                "this mirror had free memory for: other requests held the {mib} MiB of --memory-budget-mib until the timeout"
             );
             (than, Some("try again later"))
         }

@@ -49,7 +49,7 @@ impl Silence {
             ),
         };
         format!(
-            "was not queried: the last {calls} queries {failed}, for {} ms now; until one is answered, this mirror sends one query \
+            "was not queried: the last {calls} calls {failed}, for {} ms now; until one is answered, this mirror sends one query \
              at a time; {remedy}",
             lasted.as_millis()
         )

@@ -271,7 +271,7 @@ fn a_response_too_large_of_which_no_sample_is_seen_says_so() {
     let stub =
         Stub::start(|_| Reply::raw("HTTP/1.1 200 OK\r\n\r\n{\"status\":").then(After::Repeat(vec![b' '; 1 << 16])));
     let error = Query::metric("__gauge__", "stub_metric", None).ask(&mirror, &stub.details()).json;
-    assert_eq!(error["summary"], "Prometheus refused the query.", "{error}");
+    assert_eq!(error["summary"], "The query failed.", "{error}");
     let details = error["details"].as_str().unwrap();
     assert!(details.contains("more than 33554432 bytes; choose a shorter time range"), "{details}");
     // One call, not ever smaller ones.

@@ -121,12 +121,8 @@ fn an_upstream_that_stays_silent_gets_one_call_at_a_time_until_it_answers() {
     let seen = held.stub.requests().len();
     let probing = exchange_aside(&mirror, test_connection(&within(held.stub.details(), 20_000)));
     held.wait_for(seen + 1);
-    let silence = [
-        "was not queried",
-        "the last 3 queries were not answered",
-        "one query at a time",
-        &held.stub.port().to_string(),
-    ];
+    let silence =
+        ["was not queried", "the last 3 calls were not answered", "one query at a time", &held.stub.port().to_string()];
     for _ in 0..5 {
         let now = Instant::now();
         check_failed(&exchange(address(&mirror), &test_connection(&details)), &silence);
