@@ -1,7 +1,7 @@
 //! The explorer: a page in the binary that sends the queries of StackState from a browser.
 //!
-//! Owns the page, its style and its scripts, and the headers that confine them. The page uses only the Mirror API and
-//! `/explorer.json`.
+//! Owns the page, its style and its scripts, and the headers that confine them. The page uses only the Mirror API,
+//! `/api/connection/check` and `/explorer.json`.
 
 const PAGE: &str = "text/html; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";

@@ -41,7 +41,7 @@ impl NamedCredentials {
     }
 
     fn read_again(&self) -> Refreshed<Unusable> {
-        let refreshed: Refreshed<Unusable> = self.secrets().map(LiveSecret::refresh).collect();
+        let refreshed: Refreshed<Unusable> = self.live_secrets().map(LiveSecret::refresh).collect();
         match &self.scheme {
             // The token server has not refused the new secret yet.
             Scheme::OAuth2(oauth2) if refreshed.has_changed => oauth2.token.end_pause(),
@@ -52,13 +52,13 @@ impl NamedCredentials {
         refreshed
     }
 
-    fn secrets(&self) -> impl Iterator<Item = &LiveSecret> {
+    fn live_secrets(&self) -> impl Iterator<Item = &LiveSecret> {
         let of_scheme = match &self.scheme {
             Scheme::None => [None, None],
             Scheme::Basic { username, password } => [Some(username), password.as_ref()],
             Scheme::Authorization { credentials, .. } => [Some(credentials), None],
             Scheme::OAuth2(oauth2) => [Some(&oauth2.client_secret), None],
-            Scheme::SigV4(sigv4) => sigv4.secrets(),
+            Scheme::SigV4(sigv4) => sigv4.live_secrets(),
         };
         self.headers.iter().map(|(_, secret)| secret).chain(of_scheme.into_iter().flatten())
     }
