@@ -4,7 +4,7 @@ mod pattern;
 mod reader;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
-use prometheusmirror::compute::promql::NonFinite;
+use prometheusmirror::compute::promql::{NonFinite, Rates};
 use prometheusmirror::compute::subquery::Subquery;
 use prometheusmirror::compute::{matchers, promql};
 use prometheusmirror::model::aggregation::{Aggregation, AggregationMethod};
@@ -183,7 +183,7 @@ pub fn check(input: &[u8]) {
     };
     let aggregation = Aggregation { method: *method, zero_fill: false, bucket_ms: *bucket_ms };
     let counters =
-        promql::counters_in_bucket(selector, aggregation, *length_ms, *bucket_ms, *subquery, *offset_ms, plain);
+        promql::counters_in_bucket(selector, aggregation, *length_ms, *bucket_ms, *subquery, *offset_ms, Rates::AsPromQl);
     same(&counters, &expected);
 
     check_expression(&query);

@@ -4,7 +4,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::api::query_fields::now_ms;
 use crate::compute::matchers;
-use crate::compute::promql::{self, NonFinite, RATE_INTERVALS, UNKNOWN_SPACING_MS};
+use crate::compute::promql::{self, NonFinite, RATE_INTERVALS, Rates, UNKNOWN_SPACING_MS};
 use crate::compute::start_and_end;
 use crate::compute::subquery::{RangeBounds, Subquery};
 use crate::model::aggregation::Aggregation;
@@ -41,15 +41,7 @@ pub(super) fn equivalent(
         (Source::Counter(of), Some(aggregation)) => {
             let bucket_ms = aggregation.bucket_ms;
             let subquery = subquery(bucket_ms, Some(spacing_ms));
-            promql::counters_in_bucket(
-                of,
-                aggregation,
-                bucket_ms.max(rate_ms),
-                rate_ms,
-                subquery,
-                0,
-                NonFinite::AsPromQl,
-            )
+            promql::counters_in_bucket(of, aggregation, bucket_ms.max(rate_ms), rate_ms, subquery, 0, Rates::AsPromQl)
         }
     }
 }

@@ -3,10 +3,10 @@
 use crate::api::evaluation::{EvaluationPlan, evaluate};
 use crate::api::range_bounds;
 use crate::api::recording::Recording;
-use crate::api::scrape_interval;
+use crate::api::scrape_interval::{self, Medians};
 use crate::compute::matchers;
 use crate::compute::points::Points;
-use crate::compute::promql::{self, NonFinite, RATE_INTERVALS, UNKNOWN_SPACING_MS};
+use crate::compute::promql::{self, NonFinite, RATE_INTERVALS, Rates, UNKNOWN_SPACING_MS};
 use crate::compute::steps::Steps;
 use crate::compute::subquery::Subquery;
 use crate::error::Error;
@@ -51,21 +51,26 @@ pub(super) fn points(
             promql::gauges_in_bucket(of, method, length_ms, offset_ms, non_finite)
         }
         (SampleKind::Counter(interval_ms), _) => {
-            if interval_ms.is_none() {
-                recording.measured_ms = scrape_interval::longest(session, of, query.range)?;
-            }
+            let medians = match interval_ms {
+                Some(_) => Medians::default(),
+                None => scrape_interval::measure(session, of, query.range)?,
+            };
+            recording.measured_ms = medians.longest_ms();
             let spacing_ms = interval_ms.or(recording.measured_ms).unwrap_or(UNKNOWN_SPACING_MS);
             let rate_ms = spacing_ms.saturating_mul(RATE_INTERVALS);
             let is_victoria_metrics = session.is_victoria_metrics();
             let window_ms = window_ms(is_victoria_metrics, bucket_ms, spacing_ms);
-            let non_finite = if is_victoria_metrics {
+            let rates = if is_victoria_metrics {
                 must_be_finite(session, of, query.range, window_ms.max(rate_ms))?;
-                NonFinite::AsPromQl
+                // Over one bucket, a rate is that of series that have samples in the bucket.
+                let is_over_bucket =
+                    window_ms == bucket_ms && matches!(method, AggregationMethod::Sum | AggregationMethod::Mean);
+                if medians.are_mixed() && !is_over_bucket { Rates::OfLiving } else { Rates::AsPromQl }
             } else {
-                NonFinite::NoValue
+                Rates::OfFinite
             };
             let subquery = Subquery::of(bucket_ms, Some(spacing_ms), bounds);
-            promql::counters_in_bucket(of, aggregation, window_ms, rate_ms, subquery, offset_ms, non_finite)
+            promql::counters_in_bucket(of, aggregation, window_ms, rate_ms, subquery, offset_ms, rates)
         }
     };
     // PromQL has computed these values from NaN samples, too. One that is not finite must not become 0, whatever

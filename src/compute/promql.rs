@@ -143,6 +143,36 @@ pub fn rate(of: &Selector, window_ms: i64) -> String {
     format!("rate({})", samples(of, window_ms))
 }
 
+/// Which rates the sum of rates has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rates {
+    /// What PromQL computes. With samples that are not finite, it is any number.
+    AsPromQl,
+    /// None at all if a sample is not finite.
+    OfFinite,
+    /// On VictoriaMetrics, none of series that have ended: without a sample in the last four of their own scrape intervals.
+    ///
+    /// VictoriaMetrics has the rate of such a series as long as the range contains a sample. If the range is much longer than the
+    /// interval of the series, it counts many times too much.
+    OfLiving,
+}
+
+impl Rates {
+    /// The sum of the rates in a range of `range_ms` milliseconds that ends `offset_ms` before the evaluation, times a factor.
+    fn sum(self, of: &Selector, range_ms: i64, offset_ms: i64, factor: &str) -> String {
+        let range = format!("{}{}", samples(of, range_ms), offset(offset_ms));
+        match self {
+            Rates::AsPromQl => format!("sum(rate({range})){factor}"),
+            Rates::OfFinite => NonFinite::NoValue
+                .guarded(&format!("sum(rate({range})){factor}"), &format!("sum(sum_over_time({range}))")),
+            Rates::OfLiving => {
+                let lives_until = format!("tlast_over_time({range}) + 4 * scrape_interval({range})");
+                format!("sum(rate({range}) and {lives_until} >= time() - {}){factor}", seconds(offset_ms))
+            }
+        }
+    }
+}
+
 /// The value of a bucket of counters, all series together.
 ///
 /// `window_ms` is the range of the rate for a sum or a mean, `rate_ms` the range of each rate that the other methods aggregate. The
@@ -154,22 +184,20 @@ pub fn counters_in_bucket(
     rate_ms: i64,
     subquery: Subquery,
     offset_ms: i64,
-    non_finite: NonFinite,
+    rates: Rates,
 ) -> String {
-    let rate_of_all = |range_ms, offset_ms, factor: &str| {
-        let range = format!("{}{}", samples(of, range_ms), offset(offset_ms));
-        non_finite.guarded(&format!("sum(rate({range})){factor}"), &format!("sum(sum_over_time({range}))"))
-    };
     match method {
-        AggregationMethod::Mean => rate_of_all(window_ms, offset_ms, ""),
-        AggregationMethod::Sum => rate_of_all(window_ms, offset_ms, &format!(" * {}", seconds(bucket_ms))),
+        AggregationMethod::Mean => rates.sum(of, window_ms, offset_ms, ""),
+        AggregationMethod::Sum => rates.sum(of, window_ms, offset_ms, &format!(" * {}", seconds(bucket_ms))),
         AggregationMethod::Max | AggregationMethod::Min | AggregationMethod::Percentile(_) => {
-            let rates = rate_of_all(rate_ms, 0, "");
+            let sum = rates.sum(of, rate_ms, 0, "");
             // The functions below take NaN and infinity for values.
-            let finite = if non_finite == NonFinite::NoValue { format!("({rates} > -Inf < Inf)") } else { rates };
+            let finite = if rates == Rates::OfFinite { format!("({sum} > -Inf < Inf)") } else { sum };
             over_subquery(&finite, method, subquery, offset_ms)
         }
-        AggregationMethod::EventCount => gauges_in_bucket(of, method, subquery.length_ms, offset_ms, non_finite),
+        AggregationMethod::EventCount => {
+            gauges_in_bucket(of, method, subquery.length_ms, offset_ms, NonFinite::AsPromQl)
+        }
     }
 }
 
@@ -241,14 +269,14 @@ mod tests {
 
     #[test]
     fn each_method_has_its_promql_for_counters() {
-        let check = |method: AggregationMethod, non_finite: NonFinite, expected: &str| {
+        let check = |method: AggregationMethod, rates: Rates, expected: &str| {
             let of = Selector { metric: "m".into(), matchers: Vec::new() };
             let aggregation = Aggregation { method, zero_fill: false, bucket_ms: 90_500 };
             let subquery = Subquery { length_ms: 90_499, resolution_ms: 15_000 };
-            let promql = counters_in_bucket(&of, aggregation, 105_000, 60_000, subquery, 1, non_finite);
+            let promql = counters_in_bucket(&of, aggregation, 105_000, 60_000, subquery, 1, rates);
             assert_eq!(promql, expected.replace('M', r#"{__name__="m"}"#), "{method:?}");
         };
-        let plain = NonFinite::AsPromQl;
+        let plain = Rates::AsPromQl;
         check(AggregationMethod::Sum, plain, "sum(rate(M[105s] offset 1ms)) * 90.5");
         check(AggregationMethod::Mean, plain, "sum(rate(M[105s] offset 1ms))");
         check(AggregationMethod::Max, plain, "max_over_time(sum(rate(M[60s]))[90s499ms:15s] offset 1ms)");
@@ -259,12 +287,15 @@ mod tests {
             "quantile_over_time(0.98, sum(rate(M[60s]))[90s499ms:15s] offset 1ms)",
         );
         let (rate, sum) = ("sum(rate(M[105s] offset 1ms))", "sum(sum_over_time(M[105s] offset 1ms))");
-        check(AggregationMethod::Sum, NonFinite::NoValue, &format!("{rate} * 90.5 + 0 * {sum}"));
-        check(AggregationMethod::Mean, NonFinite::NoValue, &format!("{rate} + 0 * {sum}"));
+        check(AggregationMethod::Sum, Rates::OfFinite, &format!("{rate} * 90.5 + 0 * {sum}"));
+        check(AggregationMethod::Mean, Rates::OfFinite, &format!("{rate} + 0 * {sum}"));
         let finite = "(sum(rate(M[60s])) + 0 * sum(sum_over_time(M[60s])) > -Inf < Inf)";
-        check(AggregationMethod::Max, NonFinite::NoValue, &format!("max_over_time({finite}[90s499ms:15s] offset 1ms)"));
-        for non_finite in [plain, NonFinite::NoValue] {
-            check(AggregationMethod::EventCount, non_finite, "sum(count_over_time(M[90s499ms] offset 1ms))");
+        check(AggregationMethod::Max, Rates::OfFinite, &format!("max_over_time({finite}[90s499ms:15s] offset 1ms)"));
+        let living = "rate(M[105s] offset 1ms) and \
+                      tlast_over_time(M[105s] offset 1ms) + 4 * scrape_interval(M[105s] offset 1ms) >= time() - 0.001";
+        check(AggregationMethod::Sum, Rates::OfLiving, &format!("sum({living}) * 90.5"));
+        for rates in [plain, Rates::OfFinite] {
+            check(AggregationMethod::EventCount, rates, "sum(count_over_time(M[90s499ms] offset 1ms))");
         }
     }
 

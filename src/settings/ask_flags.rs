@@ -25,20 +25,12 @@ impl AskFlag {
 /// All flags of `ask`, in the order of its help. `ask` also takes the settings of the server that say how upstreams are reached.
 pub static ASK_FLAGS: [AskFlag; 30] = [
     flag("url", "URL", "Query the Prometheus at this base URL, which may contain a user and password."),
-    flag(
-        "upstream",
-        "NAME",
-        "Query this upstream of --upstreams-file. If the file has only one, you can leave out the flag.",
-    ),
+    flag("upstream", "NAME", "Query this upstream of --upstreams-file; not needed if the file has only one."),
     flag("mirror", "URL", "Send the request to the mirror that runs at this URL, with the key of --api-key."),
     flag("timeout", "DURATION", "Timeout of the request, such as 20s."),
     flag("scrape-interval", "DURATION", "Scrape interval of the metrics, such as 15s."),
     flag("nan", "WORD", "What a NaN sample becomes: NONE (no point) or ZERO (the number 0)."),
-    flag(
-        "partial-response",
-        "WORD",
-        "What becomes of a response that Prometheus itself calls partial: deny (an error) or allow.",
-    ),
+    flag("partial-response", "WORD", "Whether a response that Prometheus calls partial is an error: deny or allow."),
     flag("test", "", "Test the connection."),
     flag("names", "", "List field names."),
     flag("values", "FIELD", "List the values of a field, such as job, __counter__ or __gauge__."),
@@ -47,16 +39,12 @@ pub static ASK_FLAGS: [AskFlag; 30] = [
     flag("gauge", "NAME", "Query the samples of a metric."),
     flag("counter", "NAME", "Query the rate per second of a metric."),
     flag("expression", "PROMQL", "Query the values of a PromQL expression."),
-    flag(
-        "label",
-        "NAME=VALUE",
-        "Only series with this label. Repeat the flag for several labels, and the name for several values of a label.",
-    ),
+    flag("label", "NAME=VALUE", "Only series with this label. Repeat it for more labels, or more values of one."),
     flag("request", "FILE", "Send a request body as StackState sends it, from a file, or from standard input with -."),
     flag(
         "last",
         "DURATION",
-        "Length of the time range, such as 15m. The range ends at --end. Default: 1h, unless --start is given.",
+        "Length of the time range up to --end, such as 15m. Default: 1h, unless --start is given.",
     ),
     flag("start", "TIME", "Start time: RFC 3339, or seconds or milliseconds since the epoch."),
     flag("end", "TIME", "End time, in the same form. Default: now."),

@@ -137,6 +137,23 @@ fn the_scrape_interval_is_measured_where_there_are_samples() {
     }
 }
 
+/// VictoriaMetrics has rates of series that have ended. A range that suits the proxy contains eight pods that have.
+#[test]
+fn series_that_have_ended_are_not_counted_where_others_are_scraped_less_often() {
+    for engine in Engine::ALL.into_iter().filter(|engine| engine.is_victoria()) {
+        let stub = too_many_in(engine, HOUR);
+        let gateway = Gateway::to(of_unknown_interval(&stub));
+        for (method, expected) in [("MEAN", 2.0), ("SUM", 600.0), ("MAX", 2.0), ("MIN", 2.0), ("PERCENTILE_50", 2.0)] {
+            let query = Query::counter("churning_total").between(T0, T0 + HOUR).aggregated(method, 5 * MINUTE);
+            let response = gateway.ask(&query);
+            // The proxy has a rate from its second sample on.
+            let points = response.points().into_iter().filter(|point| point[1] as i64 >= T0 + 25 * MINUTE);
+            let right = points.filter(|point| close(point[0], expected, 1e-9)).count();
+            assert_eq!(right, 7, "{}: {method}: {}", engine.name(), response.text);
+        }
+    }
+}
+
 #[test]
 fn a_gauge_that_promql_computes_is_right_or_missing_where_samples_are_not_finite() {
     for engine in Engine::ALL {
