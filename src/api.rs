@@ -26,6 +26,7 @@ mod recording;
 mod reply;
 mod request_head;
 mod routes;
+mod run;
 mod sample_reading;
 mod samples;
 mod scrape_interval;

@@ -118,16 +118,12 @@ impl Error {
     pub fn body(&self) -> ErrorBody {
         let remote = |summary, details: String| ErrorBody::RemoteMirrorError { summary, details };
         match self {
-            Error::Upstream(error) if matches!(error.kind, ErrorKind::NoMemory(_)) => {
-                remote("Not enough memory.", error.to_string())
-            }
-            Error::Upstream(error) if matches!(error.kind, ErrorKind::TooManyCalls(_)) => {
-                remote("Too many calls.", error.to_string())
-            }
-            Error::Upstream(error) if matches!(error.kind.blame(), Blame::Query | Blame::QueryOrUpstream) => {
-                remote("The query failed.", error.to_string())
-            }
-            Error::Upstream(error) => ErrorBody::MetricStoreConnectionError { details: error.to_string() },
+            Error::Upstream(error) => match (&error.kind, error.kind.blame()) {
+                (ErrorKind::NoMemory(_), _) => remote("Not enough memory.", error.to_string()),
+                (ErrorKind::TooManyCalls(_), _) => remote("Too many calls.", error.to_string()),
+                (_, Blame::Query | Blame::QueryOrUpstream) => remote("The query failed.", error.to_string()),
+                _ => ErrorBody::MetricStoreConnectionError { details: error.to_string() },
+            },
             Error::Mirror { body, .. } => body.clone(),
             other => {
                 let summary = other.refusal().map_or("Internal error.", |(.., summary)| summary);

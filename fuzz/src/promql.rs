@@ -182,8 +182,15 @@ pub fn check(input: &[u8]) {
         }
     };
     let aggregation = Aggregation { method: *method, zero_fill: false, bucket_ms: *bucket_ms };
-    let counters =
-        promql::counters_in_bucket(selector, aggregation, *length_ms, *bucket_ms, *subquery, *offset_ms, Rates::AsPromQl);
+    let counters = promql::counters_in_bucket(
+        selector,
+        aggregation,
+        *length_ms,
+        *bucket_ms,
+        *subquery,
+        *offset_ms,
+        Rates::AsPromQl,
+    );
     same(&counters, &expected);
 
     check_expression(&query);

@@ -2,13 +2,14 @@
 
 use crate::api::equivalent_promql::{equivalent, graph};
 use crate::api::recording::Recording;
+use crate::api::run::Run;
 use crate::compute::origin_recorder::MAX_SERIES;
 use crate::compute::origins::{Increment, OriginSeries, Origins, PointOrigin};
 use crate::compute::points::Points;
 use crate::compute::subquery::EXPRESSION_INTERVAL_MS;
 use crate::metrics::SampleSource;
 use crate::model::aggregation::{Aggregation, AggregationMethod};
-use crate::model::query::{MetricQuery, NanInterpretation, Source};
+use crate::model::query::{MetricQuery, Source};
 use crate::model::sample::Sample;
 use crate::model::sample_kind::SampleKind;
 use crate::prometheus::{CallRecord, Session};
@@ -51,14 +52,8 @@ fn call_made(call: &CallRecord) -> CallMade {
 }
 
 /// What points are made of and how.
-pub(super) fn points_explanation(
-    session: &Session<'_>,
-    recording: &Recording,
-    query: &MetricQuery,
-    nan: NanInterpretation,
-    interval_ms: Option<i64>,
-    points: &Points,
-) -> Explanation {
+pub(super) fn points_explanation(run: &Run<'_, '_>, points: &Points) -> Explanation {
+    let Run { ref session, query, nan, interval_ms, ref recording } = *run;
     let Recording { source, is_scalar, measured_ms, .. } = *recording;
     let (origins, is_promql) = (recording.origins.as_ref(), source == Some(SampleSource::PromQl));
     let mut notes: Vec<String> = origins.into_iter().flat_map(notes_on).collect();
@@ -70,11 +65,8 @@ pub(super) fn points_explanation(
         );
     }
     let spacing_ms = origins.map_or(measured_ms, |origins| origins.longest_spacing_ms);
-    let scrape_interval = match (interval_ms, spacing_ms) {
-        (Some(milliseconds), _) => Some(ScrapeInterval { milliseconds, from: "given" }),
-        (None, Some(milliseconds)) => Some(ScrapeInterval { milliseconds, from: "measured" }),
-        (None, None) => None,
-    };
+    let given = interval_ms.map(|milliseconds| ScrapeInterval { milliseconds, from: "given" });
+    let measured = spacing_ms.map(|milliseconds| ScrapeInterval { milliseconds, from: "measured" });
     let equivalent_promql = equivalent(query, nan, interval_ms, spacing_ms, is_scalar);
     let source = match (source, &query.source) {
         (Some(SampleSource::RemoteRead), _) => Some("remote read"),
@@ -90,7 +82,7 @@ pub(super) fn points_explanation(
         samples_total: origins.map(|origins| origins.samples_total),
         series: origins.map(described).unwrap_or_default(),
         left_out: LeftOut { nan: dropped.nan, infinite: dropped.infinite, too_large: dropped.too_large },
-        scrape_interval,
+        scrape_interval: given.or(measured),
         points: explained_points(query, points, origins),
         graph: graph(session, &equivalent_promql, query.range),
         equivalent_promql,

@@ -3,14 +3,14 @@
 use crate::api::evaluation::{EvaluationPlan, evaluate};
 use crate::api::query::is_refusal;
 use crate::api::range_bounds;
-use crate::api::recording::Recording;
+use crate::api::run::Run;
 use crate::compute::points::Points;
 use crate::compute::steps::Steps;
 use crate::compute::subquery::{EXPRESSION_INTERVAL_MS, RangeBounds, Subquery};
 use crate::compute::{promql, start_and_end};
 use crate::error::Error;
 use crate::model::aggregation::{Aggregation, AggregationMethod};
-use crate::model::query::{MetricQuery, NanInterpretation};
+use crate::model::query::NanInterpretation;
 use crate::model::time::TimeRange;
 use crate::prometheus::{ResultType, Session};
 
@@ -21,32 +21,21 @@ const HISTOGRAM_CHECKS: i64 = 500;
 ///
 /// # Errors
 /// When a call fails, the expression has several results, or the query would make too many calls.
-pub(super) fn points(
-    session: &mut Session<'_>,
-    recording: &mut Recording,
-    expression: &str,
-    query: &MetricQuery,
-    nan: NanInterpretation,
-    interval_ms: Option<i64>,
-) -> Result<Points, Error> {
+pub(super) fn points(run: &mut Run<'_, '_>, expression: &str) -> Result<Points, Error> {
+    let Run { query, nan, interval_ms, .. } = *run;
     // A query can make several calls, each with its own start and end.
     let expression = start_and_end::with_times(expression, query.range);
     if let Some(aggregation) = query.aggregation {
-        return aggregated(session, recording, &expression, aggregation, query, nan, interval_ms);
+        return aggregated(run, &expression, aggregation);
     }
     let steps = Steps::of_range(query.range, interval_ms.unwrap_or(EXPRESSION_INTERVAL_MS));
-    evaluate(session, EvaluationPlan::new(query, steps, 0), nan, &expression, |_| Ok(None))
+    evaluate(run.session, EvaluationPlan::new(query, steps, 0), nan, &expression, |_| Ok(None))
 }
 
-fn aggregated(
-    session: &mut Session<'_>,
-    recording: &mut Recording,
-    expression: &str,
-    Aggregation { method, bucket_ms, .. }: Aggregation,
-    query: &MetricQuery,
-    nan: NanInterpretation,
-    interval_ms: Option<i64>,
-) -> Result<Points, Error> {
+fn aggregated(run: &mut Run<'_, '_>, expression: &str, aggregation: Aggregation) -> Result<Points, Error> {
+    let Aggregation { method, bucket_ms, .. } = aggregation;
+    let Run { query, nan, interval_ms, .. } = *run;
+    let session = &mut *run.session;
     let plan = EvaluationPlan::new(query, Steps::of_buckets(query.range, bucket_ms), 0);
     // No bucket fits into the range.
     if plan.call_count() == 0 {
@@ -71,7 +60,7 @@ fn aggregated(
         Ok(match session.instant(expression, Some(query.range.end)) {
             // Some engines refuse a subquery of a scalar.
             Ok((ResultType::Scalar, _)) => {
-                recording.is_scalar = true;
+                run.recording.is_scalar = true;
                 Some(in_buckets(bounds, &promql::as_vector(expression)))
             }
             // The results may differ only in their names.
@@ -81,7 +70,7 @@ fn aggregated(
             _ => None,
         })
     })?;
-    if hides_native_histograms(session, expression, &points, method, nan, query.range, known_bounds) {
+    if hides_native_histograms(run, expression, &points, method, known_bounds) {
         return Err(Error::native_histogram());
     }
     Ok(points)
@@ -92,21 +81,20 @@ fn aggregated(
 /// In comparisons, newer engines leave out native histograms, and Prometheus 2 takes them for 0. With ZERO, Prometheus 2 also makes
 /// a number of the sum of a number and a histogram.
 fn hides_native_histograms(
-    session: &mut Session<'_>,
+    run: &mut Run<'_, '_>,
     expression: &str,
     points: &Points,
     method: AggregationMethod,
-    nan: NanInterpretation,
-    range: TimeRange,
     known_bounds: Option<RangeBounds>,
 ) -> bool {
     let may_be_histogram =
-        points.have_zero() || method == AggregationMethod::EventCount || nan == NanInterpretation::Zero;
+        points.have_zero() || method == AggregationMethod::EventCount || run.nan == NanInterpretation::Zero;
     let is_prometheus_2 = |session: &mut Session<'_>| {
         let bounds = known_bounds.map_or_else(|| range_bounds::find(session, expression), Ok);
         bounds.is_ok_and(|bounds| bounds == RangeBounds::Closed)
     };
-    session.aside(|session| {
+    let range = run.query.range;
+    run.session.aside(|session| {
         let may_hide_any = !points.has_series || may_be_histogram && is_prometheus_2(session);
         may_hide_any && !session.is_victoria_metrics() && has_native_histograms(session, expression, range)
     })

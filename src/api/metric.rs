@@ -4,6 +4,7 @@ use crate::api::datasource::{Datasource, Directory};
 use crate::api::query::{MirrorQuery, QueryContext, checked};
 use crate::api::query_fields::{not_negative, time_range};
 use crate::api::recording::Recording;
+use crate::api::run::Run;
 use crate::api::{condition, explain, expression, samples};
 use crate::compute::matchers;
 use crate::compute::points::Points;
@@ -41,12 +42,12 @@ impl MirrorQuery for MetricQuery {
 
     fn run(&self, context: &mut QueryContext<'_>) -> Result<Vec<u8>, Error> {
         let QueryContext { metrics, nan, interval_ms, explains, .. } = *context;
-        let session = &mut context.session;
-        let recording = &mut Recording::new(self, explains);
+        let recording = Recording::new(self, explains);
+        let run = &mut Run { session: &mut context.session, query: self, nan, interval_ms, recording };
         let points = match &self.source {
-            Source::Gauge(of) => samples::points(session, recording, of, SampleKind::Gauge(nan), self),
-            Source::Counter(of) => samples::points(session, recording, of, SampleKind::Counter(interval_ms), self),
-            Source::Expression(text) => expression::points(session, recording, text, self, nan, interval_ms),
+            Source::Gauge(of) => samples::points(run, of, SampleKind::Gauge(nan)),
+            Source::Counter(of) => samples::points(run, of, SampleKind::Counter(interval_ms)),
+            Source::Expression(text) => expression::points(run, text),
         }?;
         let dropped = points.dropped;
         if dropped != Dropped::default() {
@@ -54,14 +55,13 @@ impl MirrorQuery for MetricQuery {
                 let line = log::Line::new("values dropped");
                 let line =
                     dropped.by_reason().into_iter().fold(line, |line, (reason, count)| line.number(reason, count));
-                line.text("promql", session.last_query().unwrap_or_default())
+                line.text("promql", run.session.last_query().unwrap_or_default())
             });
         }
-        context.explained =
-            explains.then(|| explain::points_explanation(session, recording, self, nan, interval_ms, &points));
+        context.explained = explains.then(|| explain::points_explanation(run, &points));
         metrics.count_points(points.count() as u64, dropped);
         let bytes = points.kept_bytes() + body_bytes(points.count(), self.aggregation.is_some());
-        session.hold(bytes)?;
+        context.session.hold(bytes)?;
         Ok(body(points, self.aggregation))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::api::evaluation::{EvaluationPlan, evaluate};
 use crate::api::range_bounds;
-use crate::api::recording::Recording;
+use crate::api::run::Run;
 use crate::api::scrape_interval::{self, Medians};
 use crate::compute::matchers;
 use crate::compute::points::Points;
@@ -11,7 +11,7 @@ use crate::compute::steps::Steps;
 use crate::compute::subquery::Subquery;
 use crate::error::Error;
 use crate::model::aggregation::{Aggregation, AggregationMethod};
-use crate::model::query::{MetricQuery, NanInterpretation, Selector};
+use crate::model::query::{NanInterpretation, Selector};
 use crate::model::sample_kind::SampleKind;
 use crate::model::time::TimeRange;
 use crate::prometheus::Session;
@@ -21,13 +21,13 @@ use crate::prometheus::Session;
 /// # Errors
 /// When a call fails, or no PromQL computes the points.
 pub(super) fn points(
-    session: &mut Session<'_>,
-    recording: &mut Recording,
+    run: &mut Run<'_, '_>,
     of: &Selector,
     kind: SampleKind,
     aggregation: Aggregation,
-    query: &MetricQuery,
 ) -> Result<Points, Error> {
+    let Run { session, query, recording, .. } = run;
+    let (session, query) = (&mut **session, *query);
     let Aggregation { bucket_ms, method, .. } = aggregation;
     let steps = Steps::of_buckets(query.range, bucket_ms);
     // Evaluated at multiples of the step, so that query frontends that align to the step move nothing.

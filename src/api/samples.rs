@@ -1,6 +1,6 @@
 //! Gauges and counters: reads their samples, and computes the points.
 
-use crate::api::recording::Recording;
+use crate::api::run::Run;
 use crate::api::sample_reading::read;
 use crate::api::{existence, promql_fallback};
 use crate::compute::aggregate::{AggregatePlan, Aggregator, MAX_KEPT_SAMPLES};
@@ -15,7 +15,7 @@ use crate::model::aggregation::Aggregation;
 use crate::model::query::{MetricQuery, Selector};
 use crate::model::sample_kind::SampleKind;
 use crate::model::time::TimeRange;
-use crate::prometheus::{SamplesRead, Session};
+use crate::prometheus::SamplesRead;
 
 /// The most reads of one window. If a series is scraped so seldom that it needs samples from before the first read, the next read
 /// starts earlier.
@@ -25,19 +25,13 @@ const MAX_READS: u32 = 3;
 ///
 /// # Errors
 /// When a call fails, several series match a raw query, there are too many samples, or the metric never existed.
-pub(super) fn points(
-    session: &mut Session<'_>,
-    recording: &mut Recording,
-    of: &Selector,
-    kind: SampleKind,
-    query: &MetricQuery,
-) -> Result<Points, Error> {
-    let points = match query.aggregation {
-        None => raw(session, recording, of, kind, query)?,
-        Some(aggregation) => aggregated(session, recording, of, kind, aggregation, query)?,
+pub(super) fn points(run: &mut Run<'_, '_>, of: &Selector, kind: SampleKind) -> Result<Points, Error> {
+    let points = match run.query.aggregation {
+        None => raw(run, of, kind)?,
+        Some(aggregation) => aggregated(run, of, kind, aggregation)?,
     };
     if !points.has_series {
-        existence::must_exist(session, of, query.range)?;
+        existence::must_exist(run.session, of, run.query.range)?;
     }
     Ok(points)
 }
@@ -46,24 +40,19 @@ pub(super) fn points(
 ///
 /// A range with more samples than can be kept is read in windows, starting from the end that comes first in the order. Mostly, the
 /// first window reaches the limit.
-fn raw(
-    session: &mut Session<'_>,
-    recording: &mut Recording,
-    of: &Selector,
-    kind: SampleKind,
-    query: &MetricQuery,
-) -> Result<Points, Error> {
+fn raw(run: &mut Run<'_, '_>, of: &Selector, kind: SampleKind) -> Result<Points, Error> {
+    let MetricQuery { range, order, limit, .. } = *run.query;
     let mut seen = SeriesSeen::default();
-    let mut points = Points::new(query.limit, query.order);
-    let mut windows = ReadWindows::over(query.range, query.order);
+    let mut points = Points::new(limit, order);
+    let mut windows = ReadWindows::over(range, order);
     while let Some(window) = windows.current()
         && !points.is_partial
     {
-        match raw_window(session, recording, of, RawPlan::new(kind, window), points.kept_bytes(), &mut seen)? {
+        match raw_window(run, of, RawPlan::new(kind, window), points.kept_bytes(), &mut seen)? {
             RawWindow::Read(result) => {
                 windows.advance((result.points.len() as u64) < MAX_KEPT_SAMPLES / 2);
                 if !result.points.is_empty() {
-                    recording.settle();
+                    run.recording.settle();
                 }
                 points.add_samples(result.points);
                 points.dropped.add(result.dropped);
@@ -71,7 +60,7 @@ fn raw(
             RawWindow::TooManySamples(read) if windows.shorten(read) => {}
             RawWindow::TooManySamples(_) => {
                 let promql = promql::samples(of, window.length() + 1);
-                return Err(Error::too_many_samples(MAX_KEPT_SAMPLES, 1, &promql, session.upstream()));
+                return Err(Error::too_many_samples(MAX_KEPT_SAMPLES, 1, &promql, run.session.upstream()));
             }
         }
     }
@@ -87,8 +76,7 @@ enum RawWindow {
 }
 
 fn raw_window(
-    session: &mut Session<'_>,
-    recording: &mut Recording,
+    run: &mut Run<'_, '_>,
     of: &Selector,
     mut plan: RawPlan,
     kept_bytes: usize,
@@ -99,15 +87,15 @@ fn raw_window(
         reads_left -= 1;
         let range = plan.read_range();
         let SamplesRead { sink: Recorded { sink: reader, recorder }, source, too_large } =
-            read(session, of, range, kept_bytes, || recording.recorder(plan.kind), || RawReader::new(plan))?;
-        recording.take(source, recorder);
+            read(run.session, of, range, kept_bytes, || run.recording.recorder(plan.kind), || RawReader::new(plan))?;
+        run.recording.take(source, recorder);
         seen.add_all(&reader.seen);
         if too_large.is_some() {
             seen.note_more();
         }
         seen.at_most_one().map_err(|too_many| {
             let promql = promql::samples(of, range.length() + 1);
-            Error::too_many_series(&too_many, &promql, session.upstream())
+            Error::too_many_series(&too_many, &promql, run.session.upstream())
         })?;
         if reader.has_too_many_samples() || too_large.is_some() {
             return match (reader.span(), too_large) {
@@ -126,24 +114,23 @@ fn raw_window(
 
 /// The points of buckets.
 fn aggregated(
-    session: &mut Session<'_>,
-    recording: &mut Recording,
+    run: &mut Run<'_, '_>,
     of: &Selector,
     kind: SampleKind,
     aggregation: Aggregation,
-    query: &MetricQuery,
 ) -> Result<Points, Error> {
-    let mut plan = AggregatePlan::new(kind, aggregation, query.range, query.limit, query.order);
+    let MetricQuery { range, order, limit, .. } = *run.query;
+    let mut plan = AggregatePlan::new(kind, aggregation, range, limit, order);
     let mut reads_left = MAX_READS;
     loop {
         reads_left -= 1;
         let Some(range) = plan.read_range() else {
-            return Ok(Points::new(query.limit, query.order));
+            return Ok(Points::new(limit, order));
         };
         let SamplesRead { sink: Recorded { sink: mut reader, recorder }, source, too_large } =
-            read(session, of, range, 0, || recording.recorder(kind), || Aggregator::new(plan))?;
-        recording.take(source, recorder);
-        let mut by_promql = || promql_fallback::points(session, recording, of, kind, aggregation, query);
+            read(run.session, of, range, 0, || run.recording.recorder(kind), || Aggregator::new(plan))?;
+        run.recording.take(source, recorder);
+        let mut by_promql = || promql_fallback::points(run, of, kind, aggregation);
         if reader.has_too_many_samples() || too_large.is_some() {
             return by_promql();
         }
