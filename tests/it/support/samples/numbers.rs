@@ -80,9 +80,9 @@ pub fn numbers() -> Vec<Series> {
     // One per second each: a pod is scraped every 15 s for five minutes, then comes the next; a proxy is scraped every 20 minutes.
     for nth in 0..12 {
         let pod = every(T0 + nth * 5 * MINUTE + 5 * SECOND, 15 * SECOND, 20, |n| f64::from(15 * n));
-        add("churning_total", &[("pod", &format!("p{nth}"))], pod);
+        add("churning_total", &[("turn", &format!("p{nth}"))], pod);
     }
-    add("churning_total", &[("pod", "proxy")], every(T0 + SECOND, 20 * MINUTE, 4, |n| f64::from(1_200 * n)));
+    add("churning_total", &[("turn", "proxy")], every(T0 + SECOND, 20 * MINUTE, 4, |n| f64::from(1_200 * n)));
     // Both count one a second. The second has a sample of each value that JSON lacks: -Inf, NaN and +Inf. It restarts at the NaN.
     add("special_total", &[("worker", "steady")], every(T0 + 5 * SECOND, 15 * SECOND, 240, |n| f64::from(15 * n)));
     let special = |n| match n {
