@@ -62,7 +62,7 @@ pub(super) fn points(
             let window_ms = window_ms(is_victoria_metrics, bucket_ms, spacing_ms);
             let rates = if is_victoria_metrics {
                 must_be_finite(session, of, query.range, window_ms.max(rate_ms))?;
-                // Over one bucket, a rate is that of series that have samples in the bucket.
+                // In a window of one bucket, only series that have samples in the bucket have a rate.
                 let is_over_bucket =
                     window_ms == bucket_ms && matches!(method, AggregationMethod::Sum | AggregationMethod::Mean);
                 if medians.are_mixed() && !is_over_bucket { Rates::OfLiving } else { Rates::AsPromQl }

@@ -143,7 +143,7 @@ pub fn rate(of: &Selector, window_ms: i64) -> String {
     format!("rate({})", samples(of, window_ms))
 }
 
-/// Which rates the sum of rates has.
+/// Which rates a sum of rates contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rates {
     /// What PromQL computes. With samples that are not finite, it is any number.

@@ -221,7 +221,7 @@ impl Session<'_> {
         self.saw_victoria_metrics == Some(true)
     }
 
-    /// The same before the first response, as far as earlier requests tell.
+    /// Whether the upstream may be VictoriaMetrics: what the responses say or, before the first one, what earlier requests found.
     pub fn may_be_victoria_metrics(&self) -> bool {
         let was_one = || self.client.victoria_metrics.contain(&self.upstream, Instant::now());
         self.saw_victoria_metrics.unwrap_or_else(was_one)
