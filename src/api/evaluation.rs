@@ -71,11 +71,11 @@ impl EvaluationPlan<'_> {
             let called = if goes_beyond_now { beyond_now } else { steps };
             session.range(promql, called.first, called.last(), called.step)
         };
-        let assumed = session.may_be_victoria_metrics();
-        let mut series_set = call(session, is_unsettled && assumed)?;
-        let is_victoria_metrics = session.is_victoria_metrics();
-        if is_unsettled && is_victoria_metrics != assumed {
-            series_set = call(session, is_victoria_metrics)?;
+        // For Prometheus, this makes no difference.
+        let goes_beyond_now = is_unsettled && session.may_be_victoria_metrics();
+        let mut series_set = call(session, goes_beyond_now)?;
+        if is_unsettled && !goes_beyond_now && session.is_victoria_metrics() {
+            series_set = call(session, true)?;
         }
         series_set.retain(|one| {
             one.samples.retain(|sample| sample.at <= steps.last());

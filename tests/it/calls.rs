@@ -89,6 +89,36 @@ fn a_metric_that_promql_would_have_to_answer_in_too_many_calls_is_refused_too() 
 }
 
 #[test]
+fn calls_that_measure_the_scrape_interval_count_where_it_is_measured() {
+    let stub = Stub::start(good);
+    let query = Query::counter("stub_metric").between(T0, T0 + 10_900 * 95).limit(2_000_000);
+    let unknown = json!({"host": "127.0.0.1", "port": stub.port()});
+    // 95 calls for the points; before them two for samples, one for the bounds, and eleven to measure.
+    for (method, details, is_answered) in [
+        ("MEAN", &unknown, false),
+        ("MAX", &unknown, false),
+        ("EVENT_COUNT_NO_ZEROS", &unknown, true),
+        ("MEAN", &stub.details(), true),
+    ] {
+        stub.behave(|request| match request.path.as_str() {
+            "/api/v1/query_range" => Reply::success(json!({"resultType": "matrix", "result": []})),
+            _ if request.promql().starts_with("{__name__") => {
+                Reply::raw("HTTP/1.1 200 OK\r\n\r\n{\"status\":").then(After::Repeat(vec![b' '; 1 << 16]))
+            }
+            _ => good(request),
+        });
+        let response = Mirror::start().metric(details, query.clone().aggregated(method, 1).0);
+        if is_answered {
+            // The stub sees one read less, and the call that finds out whether the metric exists.
+            assert_eq!((response.status, stub.requests().len()), (200, 98), "{method}: {}", response.text);
+        } else {
+            assert_error(&response, "RemoteMirrorError", &["this query needs 109 calls, but may make 100"]);
+            assert_eq!(stub.requests().len(), 1, "{method}");
+        }
+    }
+}
+
+#[test]
 fn a_metric_since_the_beginning_costs_few_calls_however_short_the_buckets() {
     for engine in Engine::ALL {
         let gateway = Gateway::to_engine(engine);

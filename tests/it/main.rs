@@ -32,6 +32,7 @@ mod properties;
 mod proxy;
 mod raw;
 mod remote_read;
+mod replaced;
 mod statuses;
 mod tls;
 mod victoria;

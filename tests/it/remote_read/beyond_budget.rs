@@ -2,22 +2,18 @@
 //!
 //! A stub makes too many samples of each remote read, and passes all other calls on to a real server.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-
 use crate::support::ask::{Gateway, Query, assert_error};
 use crate::support::engine::Engine;
 use crate::support::oracle::{GAUGE, Nan, Rules, close};
-use crate::support::process::agent;
 use crate::support::samples::{HOUR, MINUTE, SECOND, T0, select};
 use crate::support::streamed;
-use crate::support::stub::{Reply, Request, Stub};
+use crate::support::stub::{Reply, Stub, forwarded};
 
 const RANGE: (i64, i64) = (T0 + 5 * MINUTE, T0 + 55 * MINUTE);
 
 /// A server with too many samples to read.
 fn too_many(engine: Engine) -> Stub {
-    let stub = Stub::start(move |request| forwarded(engine, request));
+    let stub = Stub::start(move |request| forwarded(&engine.shared().url(""), request));
     stub.upon_reads(|_| streamed::endless::<{ RANGE.0 }>());
     stub
 }
@@ -32,7 +28,7 @@ fn too_many_in(engine: Engine, most_ms: i64) -> Stub {
         if seconds.is_some_and(|seconds| seconds * SECOND > most_ms) {
             return Reply::http(200, "application/json", " ".repeat(33 << 20));
         }
-        forwarded(engine, request)
+        forwarded(&engine.shared().url(""), request)
     });
     // The mirror uses the range selector instead, as long as the server says so.
     stub.upon_reads(|_| Reply::http(503, "text/plain", ""));
@@ -42,17 +38,6 @@ fn too_many_in(engine: Engine, most_ms: i64) -> Stub {
 /// Connection Details without a scrape interval.
 fn of_unknown_interval(stub: &Stub) -> serde_json::Value {
     serde_json::json!({"host": "127.0.0.1", "port": stub.port()})
-}
-
-/// What a real server responds to a query.
-fn forwarded(engine: Engine, request: &Request) -> Reply {
-    let form = request.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let mut response = agent().post(engine.shared().url(&request.path)).send_form(form).expect("a response");
-    let body = response.body_mut().read_to_string().unwrap();
-    match (response.status().as_u16(), engine.is_victoria()) {
-        (200, true) => Reply::of_victoria(body),
-        (status, _) => Reply::http(status, "application/json", body),
-    }
 }
 
 #[test]
@@ -79,26 +64,6 @@ fn a_rate_that_promql_computes_is_right_or_missing_where_samples_are_not_finite(
         let response = gateway.ask(&steady.aggregated("SUM", MINUTE));
         let counted = response.points().iter().filter(|point| close(point[0], 60.0, 1e-9)).count();
         assert_eq!((counted, response.points().len()), (50, 50), "{}: {}", engine.name(), response.text);
-    }
-}
-
-/// VictoriaMetrics gets other PromQL. What responded before at the same address decides nothing.
-#[test]
-fn promql_suits_the_engine_that_responds_now() {
-    let is_victoria = Arc::new(AtomicBool::new(true));
-    let seen = Arc::clone(&is_victoria);
-    let stub = Stub::start(move |request| {
-        forwarded(if seen.load(Relaxed) { Engine::Victoria } else { Engine::Prometheus2 }, request)
-    });
-    stub.upon_reads(|_| streamed::endless::<{ RANGE.0 }>());
-    let gateway = Gateway::to(stub.details());
-    let query = Query::counter("special_total").between(RANGE.0, RANGE.1).aggregated("MEAN", MINUTE);
-    for _ in 0..2 {
-        is_victoria.store(true, Relaxed);
-        assert_error(&gateway.ask(&query), "RemoteMirrorError", &["infinite samples in 1 series"]);
-        is_victoria.store(false, Relaxed);
-        let response = gateway.ask(&query);
-        assert!(response.points().len() >= 40, "{}", response.text);
     }
 }
 

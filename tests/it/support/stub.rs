@@ -170,17 +170,7 @@ impl Stub {
 
     /// Starts a stub that forwards all requests except remote reads to a server at this URL, and returns its responses.
     pub fn in_front_of(url: String) -> Stub {
-        Stub::start(move |request| {
-            let url = format!("{url}{}", request.path);
-            let parameters = request.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-            let response = match request.method.as_str() {
-                "POST" => agent().post(url).send_form(parameters),
-                _ => agent().get(url).query_pairs(parameters).call(),
-            };
-            let mut response = response.expect("a response of the server behind the stub");
-            let text = response.body_mut().with_config().limit(256 << 20).read_to_string().unwrap();
-            Reply::http(response.status().as_u16(), "application/json", text)
-        })
+        Stub::start(move |request| forwarded(&url, request))
     }
 
     /// Behaves like this from now on, and forgets the recorded requests.
@@ -306,6 +296,22 @@ fn serve(mut stream: &TcpStream, connection: usize, shared: &Shared) -> std::io:
         }
     }
     Ok(())
+}
+
+/// What a server at this URL responds to a request. If it is VictoriaMetrics, the response says so.
+pub fn forwarded(url: &str, request: &Request) -> Reply {
+    let url = format!("{url}{}", request.path);
+    let parameters = request.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let response = match request.method.as_str() {
+        "POST" => agent().post(url).send_form(parameters),
+        _ => agent().get(url).query_pairs(parameters).call(),
+    };
+    let mut response = response.expect("a response of the server behind the stub");
+    let text = response.body_mut().with_config().limit(256 << 20).read_to_string().unwrap();
+    if response.status() == 200 && response.headers().contains_key("x-server-hostname") {
+        return Reply::of_victoria(text);
+    }
+    Reply::http(response.status().as_u16(), "application/json", text)
 }
 
 /// A small, correct Prometheus: one series `stub_metric{job="a"}`, whose value is always 1.5.
