@@ -71,7 +71,7 @@ impl EvaluationPlan<'_> {
             let called = if goes_beyond_now { beyond_now } else { steps };
             session.range(promql, called.first, called.last(), called.step)
         };
-        // For Prometheus, this makes no difference.
+        // Prometheus has the same values either way.
         let goes_beyond_now = is_unsettled && session.may_be_victoria_metrics();
         let mut series_set = call(session, goes_beyond_now)?;
         if is_unsettled && !goes_beyond_now && session.is_victoria_metrics() {
