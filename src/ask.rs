@@ -98,8 +98,8 @@ fn post(mirror: &str, request: &AskRequest, key: Option<&ApiKey>, explains: bool
     let shown = mirror.split('@').next_back().unwrap_or_default();
     let failed = |error: ureq::Error| {
         AskError::Failed(format!(
-            "the mirror at {shown} does not respond: {error}; see whether it listens there, with http or https as given, and what it \
-             logs"
+            "the mirror at {shown} does not respond: {error}; check that the URL has the right scheme (http or https), host and port, that \
+             the mirror is running, and what it logs"
         ))
     };
     let mut call = agent.post(format!("{}{}", mirror.trim_end_matches('/'), request.path));

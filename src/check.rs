@@ -34,7 +34,10 @@ pub fn run(check: &Check) -> Result<String, String> {
         request = request.header(KEY_HEADER, key.reveal());
     }
     let response = request.call().map_err(|error| {
-        format!("{url} does not respond: {error}; see whether a mirror listens there, with http or https as given, and what it logs")
+        format!(
+            "{url} does not respond: {error}; check that the URL has the right scheme (http or https), host and port, that a mirror is \
+             running there, and what it logs"
+        )
     })?;
     let status = response.status().as_u16();
     if status != 200 {

@@ -115,15 +115,18 @@ imagePullPolicy: {{ .Values.image.pullPolicy }}
 securityContext:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- include "prometheusmirror.checkedResources" . }}
+{{- $_ := include "prometheusmirror.sizes" . }}
 {{- with .Values.resources }}
 resources:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
-{{/* Checks quantities, and that no request exceeds its limit. Takes the root. */}}
-{{- define "prometheusmirror.checkedResources" -}}
+{{/*
+The resources as numbers, as JSON: requests and limits, each a map of resources. Checks quantities, and that no request exceeds its
+limit. Takes the root.
+*/}}
+{{- define "prometheusmirror.sizes" -}}
 {{- $root := . -}}
 {{- $number := "([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([eE][-+]?[0-9]+)?" -}}
 {{- $factors := dict
@@ -151,6 +154,7 @@ resources:
         {{- printf "resources.requests.%s is more than resources.limits.%s" $resource $resource | fail -}}
     {{- end -}}
 {{- end -}}
+{{- toJson $sizes -}}
 {{- end }}
 
 {{/*

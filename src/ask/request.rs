@@ -4,6 +4,7 @@ use std::io;
 
 use serde_json::{Value, json};
 
+use crate::api::MAX_TIMEOUT_MS;
 use crate::model::calendar::DateTime;
 use crate::model::duration;
 use crate::settings::AskFlags;
@@ -127,10 +128,13 @@ fn details(flags: &AskFlags) -> Result<Option<Value>, String> {
 }
 
 fn with_options(flags: &AskFlags, mut details: Value) -> Result<Value, String> {
-    set(&mut details, "requestTimeout", duration(flags, "timeout")?.map(Value::from));
+    let timeout_ms = parsed(flags, "timeout", "a duration of at most 10m, such as 20s", |text| {
+        duration_ms(text).filter(|ms| ms.unsigned_abs() <= MAX_TIMEOUT_MS)
+    });
+    set(&mut details, "requestTimeout", timeout_ms?.map(Value::from));
     set(&mut details, "scrapeInterval", duration(flags, "scrape-interval")?.map(Value::from));
-    set(&mut details, "nan_interpretation", flags.value("nan").map(Value::from));
-    set(&mut details, "partialResponse", flags.value("partial-response").map(Value::from));
+    set(&mut details, "nan_interpretation", word(flags, "nan", ["NONE", "ZERO"])?);
+    set(&mut details, "partialResponse", word(flags, "partial-response", ["deny", "allow"])?);
     Ok(details)
 }
 
@@ -215,6 +219,12 @@ fn parsed<T>(
 ) -> Result<Option<T>, String> {
     let checked = |text: &str| parse(text).ok_or_else(|| format!("--{flag} must be {allowed}, not {text:?}"));
     flags.value(flag).map(checked).transpose()
+}
+
+/// One of two words.
+fn word(flags: &AskFlags, flag: &str, [one, other]: [&str; 2]) -> Result<Option<Value>, String> {
+    let is_known = |text: &&str| [one, other].contains(text);
+    parsed(flags, flag, &format!("{one} or {other}"), |text| Some(text).filter(is_known).map(Value::from))
 }
 
 fn number(flags: &AskFlags, flag: &str) -> Result<Option<Value>, String> {

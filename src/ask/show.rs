@@ -37,6 +37,9 @@ impl OutputOptions {
             Some("csv") => OutputFormat::Csv,
             Some(other) => return Err(format!("--format must be table, json or csv, not {other:?}")),
         };
+        if format == OutputFormat::Csv && flags.has("explain") {
+            return Err("--explain needs --format table or json".to_owned());
+        }
         let has_plot = format == OutputFormat::Table && (flags.has("plot") || is_terminal && !flags.has("no-plot"));
         Ok(OutputOptions { format, has_plot, explains: flags.has("explain") })
     }

@@ -72,7 +72,7 @@ fn the_key_is_compared_where_it_is_known() {
 #[test]
 fn what_does_not_respond_or_not_well_fails() {
     let no_listener = format!("http://127.0.0.1:{}", free_port());
-    check(&[&no_listener], &[], 1, &[&no_listener, "does not respond", "see whether a mirror listens there"]);
+    check(&[&no_listener], &[], 1, &[&no_listener, "does not respond", "check that the URL has the right scheme"]);
     check(&["http://no-such-name.invalid/"], &[], 1, &["no-such-name.invalid", "does not respond"]);
     let mirror = Mirror::start();
     check(&[&format!("{}/nowhere", mirror.base())], &[], 1, &["/nowhere responds with 404 instead of 200"]);

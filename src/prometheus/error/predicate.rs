@@ -205,7 +205,7 @@ fn at_proxy(failure: &ErrorKind, words: Vocabulary<'_>) -> String {
              host and port, or have a host that is not behind it added to {no_proxy}"
         ),
         ErrorKind::ProxyStatus(status @ (401 | 407)) => format!(
-            "it refuses the credentials (HTTP status {status}); check user and password in {proxy}, as \
+            "it requires the right credentials (HTTP status {status}); give user and password in {proxy}, as \
              http://user:password@host:port"
         ),
         ErrorKind::ProxyStatus(403) => format!(

@@ -49,7 +49,7 @@ impl<'a> Vocabulary<'a> {
         match &definition.credentials {
             _ if !self.is_of_credentials => {
                 let Definition { tls, proxy, .. } = definition;
-                Some(ConnectionKeys { prefix: "", url: "url", tls, proxy })
+                Some(ConnectionKeys { prefix: "", url: definition.address_key(), tls, proxy })
             }
             CredentialsDefinition::OAuth2(oauth2) => {
                 Some(ConnectionKeys { prefix: "oauth2.", url: "token_url", tls: &oauth2.tls, proxy: &oauth2.proxy })
@@ -67,37 +67,43 @@ impl<'a> Vocabulary<'a> {
         format!("{key} of upstream {name} in the upstreams file")
     }
 
-    fn address(self, given: &'static str, named: &'static str) -> &'static str {
-        if self.definition.is_some() && !self.is_of_credentials { named } else { given }
+    /// The setting of the address or of a part of it, such as "the host of ".
+    fn address(self, given: &str, part: &str) -> String {
+        match self.definition.filter(|_| !self.is_of_credentials) {
+            Some(definition) => format!("{part}{} in the upstreams file", definition.address_key()),
+            None => format!("{given} in the Connection Details"),
+        }
     }
 
-    pub(super) fn host_port_and_path(self) -> &'static str {
-        self.address("host, port and path prefix in the Connection Details", "url in the upstreams file")
+    pub(super) fn host_port_and_path(self) -> String {
+        self.address("host, port and path prefix", "")
     }
 
-    pub(super) fn host_and_port(self) -> &'static str {
-        self.address("host and port in the Connection Details", "url in the upstreams file")
+    pub(super) fn host_and_port(self) -> String {
+        self.address("host and port", "")
     }
 
-    pub(super) fn host(self) -> &'static str {
-        self.address("the host in the Connection Details", "the host of url in the upstreams file")
+    pub(super) fn host(self) -> String {
+        self.address("the host", "the host of ")
     }
 
-    pub(super) fn port(self) -> &'static str {
-        self.address("the port in the Connection Details", "the port of url in the upstreams file")
+    pub(super) fn port(self) -> String {
+        self.address("the port", "the port of ")
     }
 
-    pub(super) fn path(self) -> &'static str {
-        self.address("the path prefix in the Connection Details", "the path of url in the upstreams file")
+    pub(super) fn path(self) -> String {
+        self.address("the path prefix", "the path of ")
     }
 
-    pub(super) fn url(self) -> &'static str {
-        self.address("url in the Connection Details", "url in the upstreams file")
+    pub(super) fn url(self) -> String {
+        self.address("url", "")
     }
 
     /// The URL, where Connection Details may contain host and port instead.
-    pub(super) fn url_alone(self) -> &'static str {
-        self.address("url in the Connection Details, instead of host and port", "url in the upstreams file")
+    pub(super) fn url_alone(self) -> String {
+        let instead =
+            if self.definition.is_some() && !self.is_of_credentials { "" } else { ", instead of host and port" };
+        format!("{}{instead}", self.url())
     }
 
     /// The setting of the timeout. Connection Details take precedence, so the key of the file is named only if it was, or may have

@@ -56,6 +56,13 @@ pub(in crate::prometheus) struct Definition {
     pub(in crate::prometheus) options: Options,
 }
 
+impl Definition {
+    /// The key to change if an address is wrong.
+    pub(in crate::prometheus) fn address_key(&self) -> &'static str {
+        if self.addresses.len() > 1 { "urls" } else { "url" }
+    }
+}
+
 /// Options that apply to the queries to an upstream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
@@ -346,6 +353,7 @@ mod tests {
         let header = |name: &str, source| (name.parse().unwrap(), source);
         assert_eq!(one.name, "team-a.b_1");
         assert_eq!(one.addresses.iter().map(Address::base).collect::<Vec<_>>(), ["https://one/x", "https://two/x"]);
+        assert_eq!(one.address_key(), "urls");
         let two = || "X-Two";
         let expected = [
             header("X-Scope-OrgID", given(HeaderValue, "team-a")),

@@ -118,6 +118,9 @@ impl<'n> FileField<'n> {
 
     /// The values of a mapping that has no other keys than these, and none twice.
     pub(super) fn fields(&self, known: &[&str]) -> Result<FileFields<'n>, Unusable> {
+        let YamlValue::Mapping(_) = self.value else {
+            return Err(self.bad(&format!("must be a mapping (key: value); the keys are {}", known.join(", "))));
+        };
         let fields = self.mapping()?;
         for (key, _) in fields.entries {
             if known.contains(&key.name.as_str()) {

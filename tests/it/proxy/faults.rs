@@ -57,7 +57,7 @@ fn what_a_proxy_refuses_is_told_apart() {
             &closed,
             closed.url_with("ever:wrong-hush@"),
             &prometheus["port"],
-            ["credentials (HTTP status 401)", "check user"],
+            ["credentials (HTTP status 401)", "give user"],
         ),
         (&proxy, proxy.url(), &prometheus["port"], ["denies this host or port (HTTP status 403)", "allow CONNECT"]),
         (&closed, closed.url(), &json!(1), ["cannot connect there (HTTP status 500)", "Connection Details"]),

@@ -68,6 +68,16 @@ fn the_notes_say_how_to_reach_the_explorer() {
 }
 
 #[test]
+fn the_notes_warn_of_a_memory_limit_below_twice_the_budget() {
+    // The default limit is twice the default budget.
+    let memory = "The memory limit is less than twice memoryBudgetMib";
+    check(Install::promised(), &[], &[memory]);
+    check(Install::promised().set("memoryBudgetMib=257"), &[memory], &[]);
+    check(Install::promised().set("memoryBudgetMib=257,resources.limits.memory=0.51Gi"), &[], &[memory]);
+    check(Install::promised().set("memoryBudgetMib=1024,resources.limits=null"), &[], &[memory]);
+}
+
+#[test]
 fn the_notes_warn_where_something_is_open() {
     let upstream = "connect to any host";
     let policy = "No NetworkPolicy";
