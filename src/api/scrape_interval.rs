@@ -27,29 +27,28 @@ const INNER_WINDOWS: i64 = 5;
 pub(super) const CALLS: u32 = 2 * (1 + SHORTER_WINDOWS) + INNER_WINDOWS as u32;
 
 /// The medians of the intervals between the samples of each series, in milliseconds.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Medians {
     shortest: Option<i64>,
-    /// Whether it is the median of at least two intervals, and the median. A single interval may be a gap, so it counts only if no
-    /// series has two.
-    longest: Option<(bool, i64)>,
+    /// The longest one of at least two intervals.
+    longest: Option<i64>,
+    /// For each window that has series with a single interval, the longest of these.
+    singles: Vec<i64>,
 }
 
 impl Medians {
-    pub(super) fn longest_ms(self) -> Option<i64> {
-        self.longest.map(|(_, ms)| ms)
+    /// The longest median. Single intervals may be gaps, so they count only as far as another window has one that is as long, or if
+    /// no series has two.
+    pub(super) fn longest_ms(&self) -> Option<i64> {
+        let mut singles = self.singles.clone();
+        singles.sort_unstable();
+        let repeated = singles.iter().rev().nth(1).copied();
+        self.longest.max(repeated).or(singles.last().copied())
     }
 
     /// Whether series are scraped at different intervals.
-    pub(super) fn are_mixed(self) -> bool {
+    pub(super) fn are_mixed(&self) -> bool {
         self.longest_ms() > self.shortest.map(|ms| 2 * ms)
-    }
-
-    fn add(&mut self, intervals: &mut [u32]) {
-        if let Some(median) = spacing::median(intervals).map(i64::from) {
-            self.shortest = Some(self.shortest.map_or(median, |shortest| shortest.min(median)));
-            self.longest = self.longest.max(Some((intervals.len() > 1, median)));
-        }
     }
 }
 
@@ -62,20 +61,23 @@ pub(super) fn measure(session: &mut Session<'_>, of: &Selector, range: TimeRange
     let range = TimeRange { end: range.end.min(now_ms()).max(range.start), ..range };
     let (mut medians, mut shorter) = (Medians::default(), 0);
     for (nth, end) in window_ends(range).into_iter().enumerate() {
+        let mut single = None;
         let first_length = if nth < 2 { 0 } else { shorter };
         for length in first_length..=SHORTER_WINDOWS {
             shorter = shorter.max(length);
             let window = TimeRange { start: range.start.max(end - WINDOW_MS / 3_i64.pow(length)), end };
-            let reader = || IntervalReader { medians, ..IntervalReader::default() };
-            let read = read(session, of, window, 0, || None, reader)?;
+            let read = read(session, of, window, 0, || None, IntervalReader::default)?;
             let mut reader = read.sink.sink;
             let is_whole = read.too_large.is_none() && !reader.is_cut_off();
             reader.end_series();
-            medians = reader.medians;
+            medians.shortest = reader.shortest.into_iter().chain(medians.shortest).min();
+            medians.longest = medians.longest.max(reader.longest);
+            single = single.max(reader.single);
             if is_whole {
                 break;
             }
         }
+        medians.singles.extend(single);
     }
     Ok(medians)
 }
@@ -97,13 +99,21 @@ struct IntervalReader {
     previous_ms: Option<i64>,
     /// The intervals of the current series, in milliseconds.
     intervals: Vec<u32>,
-    medians: Medians,
+    /// The shortest median of a series, and the longest one of at least two intervals.
+    shortest: Option<i64>,
+    longest: Option<i64>,
+    /// The longest interval that is the only one of its series.
+    single: Option<i64>,
     samples: u64,
 }
 
 impl IntervalReader {
     fn end_series(&mut self) {
-        self.medians.add(&mut self.intervals);
+        if let Some(median) = spacing::median(&mut self.intervals).map(i64::from) {
+            self.shortest = self.shortest.into_iter().chain([median]).min();
+            let longest = if self.intervals.len() > 1 { &mut self.longest } else { &mut self.single };
+            *longest = (*longest).max(Some(median));
+        }
         self.intervals.clear();
         self.previous_ms = None;
     }
@@ -134,27 +144,44 @@ impl SampleSink for IntervalReader {
 mod tests {
     use super::*;
 
-    /// What is found in series of these times in milliseconds: the longest median, and whether the intervals are mixed.
-    fn found(series: &[&[i64]]) -> Option<(i64, bool)> {
-        let mut reader = IntervalReader::default();
-        for times in series {
-            reader.begin(Labels::default);
-            let samples: Vec<Sample> = times.iter().map(|&at| Sample { at, value: 0.0 }).collect();
-            assert!(reader.take(&samples).is_continue());
-        }
-        reader.end_series();
-        reader.medians.longest_ms().map(|longest_ms| (longest_ms, reader.medians.are_mixed()))
+    #[test]
+    fn the_longest_and_the_shortest_median_are_found() {
+        let (usual, slow, twice): ([i64; 3], [i64; 3], [i64; 2]) = ([0, 15, 30], [5, 65, 125], [7, 3_067]);
+        let check = |series: &[&[i64]], shortest: Option<i64>, longest: Option<i64>, single: Option<i64>| {
+            let mut reader = IntervalReader::default();
+            for times in series {
+                reader.begin(Labels::default);
+                let samples: Vec<Sample> = times.iter().map(|&at| Sample { at, value: 0.0 }).collect();
+                assert!(reader.take(&samples).is_continue());
+            }
+            reader.end_series();
+            assert_eq!((reader.shortest, reader.longest, reader.single), (shortest, longest, single), "{series:?}");
+        };
+        check(&[&[3]], None, None, None);
+        check(&[&usual, &slow], Some(15), Some(60), None);
+        check(&[&twice, &usual], Some(15), Some(15), Some(3_060));
+        check(&[&usual, &twice, &[8, 28]], Some(15), Some(15), Some(3_060));
+        check(&[&twice], Some(3_060), None, Some(3_060));
     }
 
     #[test]
-    fn a_single_interval_counts_only_if_no_series_has_two() {
-        let (usual, slow, twice): ([i64; 3], [i64; 3], [i64; 2]) = ([0, 15, 30], [5, 65, 125], [7, 3_067]);
-        assert_eq!(found(&[&[3]]), None);
-        assert_eq!(found(&[&usual]), Some((15, false)));
-        assert_eq!(found(&[&usual, &slow]), Some((60, true)));
-        assert_eq!(found(&[&twice]), Some((3_060, false)));
-        assert_eq!(found(&[&twice, &usual]), Some((15, false)));
-        assert_eq!(found(&[&usual, &twice]), Some((15, false)));
+    fn a_single_interval_counts_if_another_window_has_one_too_or_no_series_has_two() {
+        let check = |longest: Option<i64>, singles: &[i64], expected: Option<(i64, bool)>| {
+            let medians = Medians { shortest: Some(15), longest, singles: singles.to_vec() };
+            let found = medians.longest_ms().map(|longest_ms| (longest_ms, medians.are_mixed()));
+            assert_eq!(found, expected, "{longest:?} {singles:?}");
+        };
+        check(None, &[], None);
+        check(Some(15), &[], Some((15, false)));
+        check(Some(60), &[], Some((60, true)));
+        check(None, &[3_060], Some((3_060, true)));
+        // A gap.
+        check(Some(15), &[3_060], Some((15, false)));
+        // The scrape interval of a series, of which a window has two samples.
+        check(Some(15), &[1_800, 1_800, 1_800], Some((1_800, true)));
+        // The same, and a gap.
+        check(Some(15), &[3_060, 1_800, 1_800], Some((1_800, true)));
+        check(Some(1_000), &[900, 900], Some((1_000, true)));
     }
 
     #[test]
