@@ -96,12 +96,7 @@ fn post(mirror: &str, request: &AskRequest, key: Option<&ApiKey>, explains: bool
     }
     let agent = check::agent(timeout(&request.body) + TIMEOUT_MARGIN);
     let shown = mirror.split('@').next_back().unwrap_or_default();
-    let failed = |error: ureq::Error| {
-        AskError::Failed(format!(
-            "the mirror at {shown} does not respond: {error}; check that the URL has the right scheme (http or https), host and port, that \
-             the mirror is running, and what it logs"
-        ))
-    };
+    let failed = |error: ureq::Error| AskError::Failed(check::no_response(&format!("the mirror at {shown}"), &error));
     let mut call = agent.post(format!("{}{}", mirror.trim_end_matches('/'), request.path));
     if let Some(key) = key {
         call = call.header(KEY_HEADER, key.reveal());

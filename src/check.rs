@@ -33,12 +33,7 @@ pub fn run(check: &Check) -> Result<String, String> {
         // A mirror that requires the key sends it only in replies to requests with the key.
         request = request.header(KEY_HEADER, key.reveal());
     }
-    let response = request.call().map_err(|error| {
-        format!(
-            "{url} does not respond: {error}; check that the URL has the right scheme (http or https), host and port, that a mirror is \
-             running there, and what it logs"
-        )
-    })?;
+    let response = request.call().map_err(|error| no_response(&url, &error))?;
     let status = response.status().as_u16();
     if status != 200 {
         return Err(format!(
@@ -56,6 +51,14 @@ pub fn run(check: &Check) -> Result<String, String> {
     Err(format!(
         "{url} responds with {what} the one given here: the mirror there may not have read a new key yet, or it is another program"
     ))
+}
+
+/// Why a mirror does not respond, and what to check.
+pub(crate) fn no_response(mirror: &str, error: &ureq::Error) -> String {
+    format!(
+        "{mirror} does not respond: {error}; check that the URL has the right scheme (http or https), host and port, that a mirror \
+         is running there, and what it logs"
+    )
 }
 
 /// How long a mirror may take to accept a connection.

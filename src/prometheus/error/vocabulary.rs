@@ -67,43 +67,41 @@ impl<'a> Vocabulary<'a> {
         format!("{key} of upstream {name} in the upstreams file")
     }
 
-    /// The setting of the address or of a part of it, such as "the host of ".
+    /// The setting of the address or of a part of it: `given` for Connection Details, or such as "the host of " for the upstreams file.
     fn address(self, given: &str, part: &str) -> String {
         match self.definition.filter(|_| !self.is_of_credentials) {
             Some(definition) => format!("{part}{} in the upstreams file", definition.address_key()),
-            None => format!("{given} in the Connection Details"),
+            None => given.to_owned(),
         }
     }
 
     pub(super) fn host_port_and_path(self) -> String {
-        self.address("host, port and path prefix", "")
+        self.address("host, port and path prefix in the Connection Details", "")
     }
 
     pub(super) fn host_and_port(self) -> String {
-        self.address("host and port", "")
+        self.address("host and port in the Connection Details", "")
     }
 
     pub(super) fn host(self) -> String {
-        self.address("the host", "the host of ")
+        self.address("the host in the Connection Details", "the host of ")
     }
 
     pub(super) fn port(self) -> String {
-        self.address("the port", "the port of ")
+        self.address("the port in the Connection Details", "the port of ")
     }
 
     pub(super) fn path(self) -> String {
-        self.address("the path prefix", "the path of ")
+        self.address("the path prefix in the Connection Details", "the path of ")
     }
 
     pub(super) fn url(self) -> String {
-        self.address("url", "")
+        self.address("url in the Connection Details", "")
     }
 
     /// The URL, where Connection Details may contain host and port instead.
     pub(super) fn url_alone(self) -> String {
-        let instead =
-            if self.definition.is_some() && !self.is_of_credentials { "" } else { ", instead of host and port" };
-        format!("{}{instead}", self.url())
+        self.address("url in the Connection Details, instead of host and port", "")
     }
 
     /// The setting of the timeout. Connection Details take precedence, so the key of the file is named only if it was, or may have

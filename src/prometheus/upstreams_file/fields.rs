@@ -118,10 +118,8 @@ impl<'n> FileField<'n> {
 
     /// The values of a mapping that has no other keys than these, and none twice.
     pub(super) fn fields(&self, known: &[&str]) -> Result<FileFields<'n>, Unusable> {
-        let YamlValue::Mapping(_) = self.value else {
-            return Err(self.bad(&format!("must be a mapping (key: value); the keys are {}", known.join(", "))));
-        };
-        let fields = self.mapping()?;
+        let keys = format!("the keys are {}", known.join(", "));
+        let fields = self.mapping_or(&format!("must be a mapping (key: value); {keys}"))?;
         for (key, _) in fields.entries {
             if known.contains(&key.name.as_str()) {
                 continue;
@@ -129,17 +127,19 @@ impl<'n> FileField<'n> {
             // The key is not repeated: it may be a secret without its key.
             let near = nearest(&key.name, known.iter().copied(), 1);
             let meant = near.first().map(|near| format!("did you mean {near}? ")).unwrap_or_default();
-            let what = format!("has an unknown key: {meant}the keys are {}", known.join(", "));
-            return Err(self.bad_at(key.line, &what));
+            return Err(self.bad_at(key.line, &format!("has an unknown key: {meant}{keys}")));
         }
         Ok(fields)
     }
 
     /// The values of a mapping with any keys, but none twice.
     pub(super) fn mapping(&self) -> Result<FileFields<'n>, Unusable> {
-        let YamlValue::Mapping(entries) = self.value else {
-            return Err(self.bad("must be a mapping (key: value)"));
-        };
+        self.mapping_or("must be a mapping (key: value)")
+    }
+
+    /// The same; `wrong` is the error if it is no mapping.
+    fn mapping_or(&self, wrong: &str) -> Result<FileFields<'n>, Unusable> {
+        let YamlValue::Mapping(entries) = self.value else { return Err(self.bad(wrong)) };
         for (index, (key, _)) in entries.iter().enumerate() {
             if entries[..index].iter().any(|(other, _)| other.name == key.name) {
                 return Err(self.bad_at(key.line, "has a key twice; remove one of the two"));
@@ -221,6 +221,10 @@ mod tests {
         check(get("list").text().unwrap_err(), "line 2: a.list must be a text");
         check(get("list").list(9).unwrap()[0].list(9).map(|_| ()).unwrap_err(), "line 2: a.list[0] must be a list");
         check(get("word").mapping().map(|_| ()).unwrap_err(), "line 4: a.word must be a mapping (key: value)");
+        check(
+            get("word").fields(&["x", "y"]).map(|_| ()).unwrap_err(),
+            "line 4: a.word must be a mapping (key: value); the keys are x, y",
+        );
         check(inner.needed("none").map(|_| ()).unwrap_err(), "line 2: a has no none, which it needs");
         check(
             inner.at_most_one(&["absent", "list", "span"]).map(|_| ()).unwrap_err(),
