@@ -1,6 +1,7 @@
 //! Measures how often the series of a counter are scraped, where PromQL computes the points. A range that is too short for two
 //! samples of a series has no rate of it, so the longest interval counts.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use crate::api::query_fields::now_ms;
@@ -26,29 +27,38 @@ const INNER_WINDOWS: i64 = 5;
 /// How many calls it takes to measure at most.
 pub(super) const CALLS: u32 = 2 * (1 + SHORTER_WINDOWS) + INNER_WINDOWS as u32;
 
+/// An interval between two samples: its length and its end, in milliseconds.
+type Interval = (i64, i64);
+
 /// The medians of the intervals between the samples of each series, in milliseconds.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Medians {
     shortest: Option<i64>,
     /// The longest one of at least two intervals.
     longest: Option<i64>,
-    /// For each window that has series with a single interval, the longest of these.
-    singles: Vec<i64>,
+    /// Of each read that has series with a single interval, the longest of these. Windows of a short range overlap, so several may
+    /// have the same one.
+    singles: BTreeSet<Interval>,
 }
 
 impl Medians {
     /// The longest median. Single intervals may be gaps, so they count only as far as another window has one that is as long, or if
     /// no series has two.
     pub(super) fn longest_ms(&self) -> Option<i64> {
-        let mut singles = self.singles.clone();
-        singles.sort_unstable();
-        let repeated = singles.iter().rev().nth(1).copied();
-        self.longest.max(repeated).or(singles.last().copied())
+        let mut lengths = self.singles.iter().rev().map(|&(length_ms, _)| length_ms);
+        let (single, repeated) = (lengths.next(), lengths.next());
+        self.longest.max(repeated).or(single)
     }
 
     /// Whether series are scraped at different intervals.
     pub(super) fn are_mixed(&self) -> bool {
         self.longest_ms() > self.shortest.map(|ms| 2 * ms)
+    }
+
+    fn add(&mut self, reader: &IntervalReader) {
+        self.shortest = self.shortest.into_iter().chain(reader.shortest).min();
+        self.longest = self.longest.max(reader.longest);
+        self.singles.extend(reader.single);
     }
 }
 
@@ -61,7 +71,6 @@ pub(super) fn measure(session: &mut Session<'_>, of: &Selector, range: TimeRange
     let range = TimeRange { end: range.end.min(now_ms()).max(range.start), ..range };
     let (mut medians, mut shorter) = (Medians::default(), 0);
     for (nth, end) in window_ends(range).into_iter().enumerate() {
-        let mut single = None;
         let first_length = if nth < 2 { 0 } else { shorter };
         for length in first_length..=SHORTER_WINDOWS {
             shorter = shorter.max(length);
@@ -70,14 +79,11 @@ pub(super) fn measure(session: &mut Session<'_>, of: &Selector, range: TimeRange
             let mut reader = read.sink.sink;
             let is_whole = read.too_large.is_none() && !reader.is_cut_off();
             reader.end_series();
-            medians.shortest = reader.shortest.into_iter().chain(medians.shortest).min();
-            medians.longest = medians.longest.max(reader.longest);
-            single = single.max(reader.single);
+            medians.add(&reader);
             if is_whole {
                 break;
             }
         }
-        medians.singles.extend(single);
     }
     Ok(medians)
 }
@@ -103,16 +109,17 @@ struct IntervalReader {
     shortest: Option<i64>,
     longest: Option<i64>,
     /// The longest interval that is the only one of its series.
-    single: Option<i64>,
+    single: Option<Interval>,
     samples: u64,
 }
 
 impl IntervalReader {
     fn end_series(&mut self) {
-        if let Some(median) = spacing::median(&mut self.intervals).map(i64::from) {
-            self.shortest = self.shortest.into_iter().chain([median]).min();
-            let longest = if self.intervals.len() > 1 { &mut self.longest } else { &mut self.single };
-            *longest = (*longest).max(Some(median));
+        let median = spacing::median(&mut self.intervals).map(i64::from);
+        self.shortest = self.shortest.into_iter().chain(median).min();
+        match self.intervals.len() {
+            1 => self.single = self.single.max(median.zip(self.previous_ms)),
+            _ => self.longest = self.longest.max(median),
         }
         self.intervals.clear();
         self.previous_ms = None;
@@ -147,7 +154,7 @@ mod tests {
     #[test]
     fn the_longest_and_the_shortest_median_are_found() {
         let (usual, slow, twice): ([i64; 3], [i64; 3], [i64; 2]) = ([0, 15, 30], [5, 65, 125], [7, 3_067]);
-        let check = |series: &[&[i64]], shortest: Option<i64>, longest: Option<i64>, single: Option<i64>| {
+        let check = |series: &[&[i64]], shortest: Option<i64>, longest: Option<i64>, single: Option<Interval>| {
             let mut reader = IntervalReader::default();
             for times in series {
                 reader.begin(Labels::default);
@@ -159,29 +166,30 @@ mod tests {
         };
         check(&[&[3]], None, None, None);
         check(&[&usual, &slow], Some(15), Some(60), None);
-        check(&[&twice, &usual], Some(15), Some(15), Some(3_060));
-        check(&[&usual, &twice, &[8, 28]], Some(15), Some(15), Some(3_060));
-        check(&[&twice], Some(3_060), None, Some(3_060));
+        check(&[&twice, &usual], Some(15), Some(15), Some((3_060, 3_067)));
+        check(&[&usual, &twice, &[8, 28]], Some(15), Some(15), Some((3_060, 3_067)));
+        check(&[&twice], Some(3_060), None, Some((3_060, 3_067)));
     }
 
     #[test]
     fn a_single_interval_counts_if_another_window_has_one_too_or_no_series_has_two() {
-        let check = |longest: Option<i64>, singles: &[i64], expected: Option<(i64, bool)>| {
-            let medians = Medians { shortest: Some(15), longest, singles: singles.to_vec() };
+        let check = |longest: Option<i64>, singles: &[Interval], expected: Option<(i64, bool)>| {
+            let medians = Medians { shortest: Some(15), longest, singles: singles.iter().copied().collect() };
             let found = medians.longest_ms().map(|longest_ms| (longest_ms, medians.are_mixed()));
             assert_eq!(found, expected, "{longest:?} {singles:?}");
         };
         check(None, &[], None);
         check(Some(15), &[], Some((15, false)));
         check(Some(60), &[], Some((60, true)));
-        check(None, &[3_060], Some((3_060, true)));
-        // A gap.
-        check(Some(15), &[3_060], Some((15, false)));
+        check(None, &[(3_060, 1)], Some((3_060, true)));
+        // A gap; the second time, windows that overlap have it.
+        check(Some(15), &[(3_060, 1)], Some((15, false)));
+        check(Some(15), &[(3_060, 1), (3_060, 1)], Some((15, false)));
         // The scrape interval of a series, of which a window has two samples.
-        check(Some(15), &[1_800, 1_800, 1_800], Some((1_800, true)));
+        check(Some(15), &[(1_800, 1), (1_800, 3_601), (1_800, 7_201)], Some((1_800, true)));
         // The same, and a gap.
-        check(Some(15), &[3_060, 1_800, 1_800], Some((1_800, true)));
-        check(Some(1_000), &[900, 900], Some((1_000, true)));
+        check(Some(15), &[(3_060, 5), (1_800, 3_601), (1_800, 7_201)], Some((1_800, true)));
+        check(Some(1_000), &[(900, 1), (900, 901)], Some((1_000, true)));
     }
 
     #[test]

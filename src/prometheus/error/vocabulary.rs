@@ -67,7 +67,7 @@ impl<'a> Vocabulary<'a> {
         format!("{key} of upstream {name} in the upstreams file")
     }
 
-    /// The setting of the address or of a part of it: `given` for Connection Details, or such as "the host of " for the upstreams file.
+    /// The setting of the address or of a part of it: `given`, or a part of the address in the upstreams file, such as "the host of ".
     fn address(self, given: &str, part: &str) -> String {
         match self.definition.filter(|_| !self.is_of_credentials) {
             Some(definition) => format!("{part}{} in the upstreams file", definition.address_key()),
