@@ -27,8 +27,8 @@ const INNER_WINDOWS: i64 = 5;
 /// How many calls it takes to measure at most.
 pub(super) const CALLS: u32 = 2 * (1 + SHORTER_WINDOWS) + INNER_WINDOWS as u32;
 
-/// An interval between two samples: its length and its end, in milliseconds.
-type Interval = (i64, i64);
+/// The only interval of a series: its length and its end, in milliseconds.
+type SingleInterval = (i64, i64);
 
 /// The medians of the intervals between the samples of each series, in milliseconds.
 #[derive(Debug, Clone, Default)]
@@ -38,7 +38,7 @@ pub(super) struct Medians {
     longest: Option<i64>,
     /// Of each read that has series with a single interval, the longest of these. Windows of a short range overlap, so several may
     /// have the same one.
-    singles: BTreeSet<Interval>,
+    singles: BTreeSet<SingleInterval>,
 }
 
 impl Medians {
@@ -109,7 +109,7 @@ struct IntervalReader {
     shortest: Option<i64>,
     longest: Option<i64>,
     /// The longest interval that is the only one of its series.
-    single: Option<Interval>,
+    single: Option<SingleInterval>,
     samples: u64,
 }
 
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn the_longest_and_the_shortest_median_are_found() {
         let (usual, slow, twice): ([i64; 3], [i64; 3], [i64; 2]) = ([0, 15, 30], [5, 65, 125], [7, 3_067]);
-        let check = |series: &[&[i64]], shortest: Option<i64>, longest: Option<i64>, single: Option<Interval>| {
+        let check = |series: &[&[i64]], shortest: Option<i64>, longest: Option<i64>, single: Option<SingleInterval>| {
             let mut reader = IntervalReader::default();
             for times in series {
                 reader.begin(Labels::default);
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_single_interval_counts_if_another_window_has_one_too_or_no_series_has_two() {
-        let check = |longest: Option<i64>, singles: &[Interval], expected: Option<(i64, bool)>| {
+        let check = |longest: Option<i64>, singles: &[SingleInterval], expected: Option<(i64, bool)>| {
             let medians = Medians { shortest: Some(15), longest, singles: singles.iter().copied().collect() };
             let found = medians.longest_ms().map(|longest_ms| (longest_ms, medians.are_mixed()));
             assert_eq!(found, expected, "{longest:?} {singles:?}");
