@@ -74,7 +74,7 @@ pub(super) fn measure(session: &mut Session<'_>, of: &Selector, range: TimeRange
         let first_length = if nth < 2 { 0 } else { shorter };
         for length in first_length..=SHORTER_WINDOWS {
             shorter = shorter.max(length);
-            let window = TimeRange { start: range.start.max(end - WINDOW_MS / 3_i64.pow(length)), end };
+            let window = TimeRange { start: (end - WINDOW_MS / 3_i64.pow(length)).max(0), end };
             let read = read(session, of, window, 0, || None, IntervalReader::default)?;
             let mut reader = read.sink.sink;
             let is_whole = read.too_large.is_none() && !reader.is_cut_off();
@@ -89,14 +89,13 @@ pub(super) fn measure(session: &mut Session<'_>, of: &Selector, range: TimeRange
 }
 
 /// The ends of the windows to read: that of the first hour, that of the range, and those between them, which need to be no longer
-/// than the first two are.
+/// than the first two are. Of a range of up to two hours, they are the last two hours, even if these begin before it: rates at its
+/// start need earlier samples, too.
 fn window_ends(range: TimeRange) -> Vec<i64> {
-    let first = range.end.min(range.start + WINDOW_MS);
+    let first = (range.start + WINDOW_MS).min(range.end - WINDOW_MS).max(0);
     let between = if range.length() > 2 * WINDOW_MS { INNER_WINDOWS } else { 0 };
     let inner = (1..=between).map(|nth| first + (range.end - first) / (between + 1) * nth);
-    let mut ends: Vec<i64> = [first, range.end].into_iter().chain(inner).collect();
-    ends.dedup();
-    ends
+    [first, range.end].into_iter().chain(inner).collect()
 }
 
 /// Measures the intervals between neighbouring samples.
@@ -194,12 +193,14 @@ mod tests {
 
     #[test]
     fn windows_are_spread_over_a_long_range() {
-        let hours = |length: i64| {
-            let range = TimeRange { start: 0, end: length * WINDOW_MS };
+        let hours = |start: i64, end: i64| {
+            let range = TimeRange { start: start * WINDOW_MS, end: end * WINDOW_MS };
             window_ends(range).into_iter().map(|end| end as f64 / WINDOW_MS as f64).collect::<Vec<_>>()
         };
-        assert_eq!(hours(1), [1.0]);
-        assert_eq!(hours(2), [1.0, 2.0]);
-        assert_eq!(hours(25), [1.0, 25.0, 5.0, 9.0, 13.0, 17.0, 21.0]);
+        assert_eq!(hours(9, 9), [8.0, 9.0]);
+        assert_eq!(hours(9, 10), [9.0, 10.0]);
+        assert_eq!(hours(9, 11), [10.0, 11.0]);
+        assert_eq!(hours(9, 34), [10.0, 34.0, 14.0, 18.0, 22.0, 26.0, 30.0]);
+        assert_eq!(hours(0, 0), [0.0, 0.0]);
     }
 }
