@@ -6,7 +6,8 @@ use crate::compute::distinct::SeriesSeen;
 use crate::compute::points::Points;
 use crate::compute::promql;
 use crate::compute::screen::Screen;
-use crate::compute::steps::Steps;
+use crate::compute::steps::{CHUNK_STEPS, Steps};
+use crate::compute::subquery::Subquery;
 use crate::error::Error;
 use crate::model::aggregation::Aggregation;
 use crate::model::query::{MetricQuery, NanInterpretation, Source};
@@ -20,6 +21,10 @@ use crate::prometheus::{self, MAX_CALLS, Session};
 /// with earlier ones, unless the query goes on beyond now and a step. So the mirror queries beyond now, and cuts off the excess.
 const UNSETTLED_MS: i64 = 60_000;
 
+/// How many evaluations of a subquery the mirror puts into a call to VictoriaMetrics at most. Version 1.79 refuses more than 30,000
+/// (`-search.maxPointsPerTimeseries`), and adds those of more than five minutes.
+const MAX_EVALUATIONS: i64 = 25_000;
+
 /// How far the upstream's clock may be ahead of the mirror's, in milliseconds.
 const CLOCK_SKEW_MS: i64 = 5_000;
 
@@ -30,7 +35,11 @@ pub(super) struct EvaluationPlan<'q> {
     /// The instants; if there are buckets, the last milliseconds of the buckets.
     steps: Steps,
     /// How much later the expression is evaluated, in milliseconds. It has an `offset` of the same length.
-    offset_ms: i64,
+    pub(super) offset_ms: i64,
+    /// How many instants before the first one each call begins.
+    lead: i64,
+    /// The most instants of a call.
+    chunk_size: i64,
 }
 
 impl EvaluationPlan<'_> {
@@ -41,12 +50,24 @@ impl EvaluationPlan<'_> {
             Some(Aggregation { zero_fill: true, .. }) => steps.limited_to(query.limit.saturating_add(1), query.order),
             _ => steps,
         };
-        EvaluationPlan { query, steps, offset_ms }
+        EvaluationPlan { query, steps, offset_ms, lead: 0, chunk_size: CHUNK_STEPS }
+    }
+
+    /// The same plan, with calls that begin earlier by `ms` milliseconds, as far as there are not too many instants.
+    pub(super) fn beginning_before(self, ms: i64) -> Self {
+        let Steps { first, step, .. } = self.steps;
+        EvaluationPlan { lead: (ms / step + 1).min(first / step).min(CHUNK_STEPS), ..self }
+    }
+
+    /// The same plan with as many instants in a call as VictoriaMetrics evaluates with a subquery.
+    pub(super) fn limited_for(self, subquery: Subquery) -> Self {
+        let evaluations = self.steps.step / subquery.resolution_ms + 1;
+        EvaluationPlan { chunk_size: (MAX_EVALUATIONS / evaluations).min(self.chunk_size), ..self }
     }
 
     /// How many calls it takes if all points are found.
     pub(super) fn call_count(self) -> i64 {
-        self.steps.chunk_count()
+        self.steps.chunk_count(self.chunk_size)
     }
 
     /// Checks that a session can make the calls of an evaluation after `before` other calls.
@@ -69,7 +90,7 @@ impl EvaluationPlan<'_> {
         let beyond_now = steps.reaching(now + steps.step + CLOCK_SKEW_MS);
         let call = |session: &mut Session<'_>, goes_beyond_now: bool| {
             let called = if goes_beyond_now { beyond_now } else { steps };
-            session.range(promql, called.first, called.last(), called.step)
+            session.range(promql, called.first - self.lead * called.step, called.last(), called.step)
         };
         // Prometheus has the same values either way.
         let goes_beyond_now = is_unsettled && session.may_be_victoria_metrics();
@@ -78,7 +99,7 @@ impl EvaluationPlan<'_> {
             series_set = call(session, true)?;
         }
         series_set.retain(|one| {
-            one.samples.retain(|sample| sample.at <= steps.last());
+            one.samples.retain(|sample| (steps.first..=steps.last()).contains(&sample.at));
             one.samples.iter_mut().for_each(|sample| sample.at -= self.offset_ms);
             one.has_native_histograms || !one.samples.is_empty()
         });
@@ -130,7 +151,7 @@ pub(super) fn evaluate(
     let (mut seen, mut points) = (SeriesSeen::default(), Points::new(limit, order));
     let mut screen = Screen::of(SampleKind::Gauge(nan));
     let (mut promql, mut instead) = (promql.to_owned(), Some(instead));
-    for chunk in plan.steps.chunks(order) {
+    for chunk in plan.steps.chunks(order, plan.chunk_size) {
         let series_set = match (plan.values_at(session, &promql, chunk), instead.take()) {
             (Err(refused), Some(instead)) if is_refusal(&refused) => match instead(session)? {
                 Some(other) => {

@@ -37,6 +37,7 @@ fn aggregated(run: &mut Run<'_, '_>, expression: &str, aggregation: Aggregation)
     let Run { query, nan, interval_ms, .. } = *run;
     let session = &mut *run.session;
     let plan = EvaluationPlan::new(query, Steps::of_buckets(query.range, bucket_ms), 0);
+    let limited_plan = plan.limited_for(Subquery::of(bucket_ms, interval_ms, RangeBounds::LeftOpen));
     // No bucket fits into the range.
     if plan.call_count() == 0 {
         return Ok(Points::new(query.limit, query.order));
@@ -44,11 +45,13 @@ fn aggregated(run: &mut Run<'_, '_>, expression: &str, aggregation: Aggregation)
     let in_buckets = |bounds: RangeBounds, expression: &str| {
         promql::in_bucket(expression, nan, method, Subquery::of(bucket_ms, interval_ms, bounds))
     };
-    let depends_on_bounds = Subquery::depends_on_bounds(bucket_ms, interval_ms, query.range.start);
+    let depends_on_engine = Subquery::depends_on_bounds(bucket_ms, interval_ms, query.range.start)
+        || limited_plan.call_count() > plan.call_count();
     // Before the first call, so that an expensive query fails at once.
-    plan.must_fit(session, u32::from(depends_on_bounds), expression)?;
+    plan.must_fit(session, u32::from(depends_on_engine), expression)?;
     let find_bounds = || range_bounds::find(session, &in_buckets(RangeBounds::LeftOpen, expression));
-    let known_bounds = depends_on_bounds.then(find_bounds).transpose()?;
+    let known_bounds = depends_on_engine.then(find_bounds).transpose()?;
+    let plan = if session.is_victoria_metrics() { limited_plan } else { plan };
     let bounds = known_bounds.unwrap_or(RangeBounds::LeftOpen);
     // PromQL drops the names of metrics, so results that differ only in their names would become one, unless it refuses that.
     let with_name = promql::with_kept_name(expression);

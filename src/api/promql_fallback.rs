@@ -8,13 +8,17 @@ use crate::compute::matchers;
 use crate::compute::points::Points;
 use crate::compute::promql::{self, NonFinite, RATE_INTERVALS, Rates, UNKNOWN_SPACING_MS};
 use crate::compute::steps::Steps;
-use crate::compute::subquery::Subquery;
+use crate::compute::subquery::{RangeBounds, Subquery};
 use crate::error::Error;
 use crate::model::aggregation::{Aggregation, AggregationMethod};
 use crate::model::query::{NanInterpretation, Selector};
 use crate::model::sample_kind::SampleKind;
 use crate::model::time::TimeRange;
 use crate::prometheus::Session;
+
+/// Each call for increases begins this much before the first bucket, in milliseconds. VictoriaMetrics counts the increase since
+/// the last sample before a range only if it is not far before the beginning of the call.
+const INCREASE_LEAD_MS: i64 = 3_600_000;
 
 /// The points of a query, computed by Prometheus.
 ///
@@ -31,51 +35,73 @@ pub(super) fn points(
     let Aggregation { bucket_ms, method, .. } = aggregation;
     let steps = Steps::of_buckets(query.range, bucket_ms);
     // Evaluated at multiples of the step, so that query frontends that align to the step move nothing.
-    let offset_ms = (-steps.first).rem_euclid(bucket_ms);
-    let plan = EvaluationPlan::new(query, steps, offset_ms);
+    let plan = EvaluationPlan::new(query, steps, (-steps.first).rem_euclid(bucket_ms));
     let selector = matchers::selector(of);
-    let is_measured = kind == SampleKind::Counter(None) && method != AggregationMethod::EventCount;
-    let measuring_calls = if is_measured { scrape_interval::CALLS } else { 0 };
-    // One call more, for the bounds of range selectors.
-    plan.must_fit(session, 1 + measuring_calls, &selector)?;
+    plan.must_fit(session, calls_before(kind, method), &selector)?;
     let bounds = range_bounds::find(session, &selector)?;
-    let length_ms = Subquery::of(bucket_ms, None, bounds).length_ms;
     session.count_answer_by_promql();
     recording.answer_by_promql();
-    if let (SampleKind::Gauge(_), AggregationMethod::Percentile(_)) = (kind, method) {
-        must_be_at_most_one(session, of, query.range)?;
-    }
-    let promql = match (kind, method) {
+    let (plan, promql) = match (kind, method) {
         (SampleKind::Gauge(_), _) | (SampleKind::Counter(_), AggregationMethod::EventCount) => {
+            if let (SampleKind::Gauge(_), AggregationMethod::Percentile(_)) = (kind, method) {
+                must_be_at_most_one(session, of, query.range)?;
+            }
             let non_finite = non_finite(kind, method, session.is_victoria_metrics());
-            promql::gauges_in_bucket(of, method, length_ms, offset_ms, non_finite)
+            let length_ms = Subquery::of(bucket_ms, None, bounds).length_ms;
+            (plan, promql::gauges_in_bucket(of, method, length_ms, plan.offset_ms, non_finite))
         }
-        (SampleKind::Counter(interval_ms), _) => {
-            let medians = match interval_ms {
-                Some(_) => Medians::default(),
-                None => scrape_interval::measure(session, of, query.range)?,
-            };
-            recording.measured_ms = medians.longest_ms();
-            let spacing_ms = interval_ms.or(recording.measured_ms).unwrap_or(UNKNOWN_SPACING_MS);
-            let rate_ms = spacing_ms.saturating_mul(RATE_INTERVALS);
-            let is_victoria_metrics = session.is_victoria_metrics();
-            let window_ms = window_ms(is_victoria_metrics, bucket_ms, spacing_ms);
-            let rates = if is_victoria_metrics {
-                must_be_finite(session, of, query.range, window_ms.max(rate_ms))?;
-                // In a window of one bucket, only series that have samples in the bucket have a rate.
-                let is_over_bucket =
-                    window_ms == bucket_ms && matches!(method, AggregationMethod::Sum | AggregationMethod::Mean);
-                if medians.are_mixed() && !is_over_bucket { Rates::OfLiving } else { Rates::AsPromQl }
-            } else {
-                Rates::OfFinite
-            };
-            let subquery = Subquery::of(bucket_ms, Some(spacing_ms), bounds);
-            promql::counters_in_bucket(of, aggregation, window_ms, rate_ms, subquery, offset_ms, rates)
+        (SampleKind::Counter(_), AggregationMethod::Sum) if session.is_victoria_metrics() => {
+            must_be_finite(session, of, query.range, INCREASE_LEAD_MS + bucket_ms)?;
+            (plan.beginning_before(INCREASE_LEAD_MS), promql::increase(of, bucket_ms, plan.offset_ms))
         }
+        (SampleKind::Counter(interval_ms), _) => rates(run, of, interval_ms, aggregation, bounds, plan)?,
     };
     // PromQL has computed these values from NaN samples, too. One that is not finite must not become 0, whatever
     // `nan_interpretation` says.
-    evaluate(session, plan, NanInterpretation::None, &promql, |_| Ok(None))
+    evaluate(run.session, plan, NanInterpretation::None, &promql, |_| Ok(None))
+}
+
+/// How many calls come before those for the points at most: one for the bounds of range selectors, and those that count or measure.
+fn calls_before(kind: SampleKind, method: AggregationMethod) -> u32 {
+    match (kind, method) {
+        (SampleKind::Gauge(_), AggregationMethod::Percentile(_)) => 3,
+        (SampleKind::Gauge(_), _) | (SampleKind::Counter(_), AggregationMethod::EventCount) => 1,
+        (SampleKind::Counter(Some(_)), _) => 2,
+        (SampleKind::Counter(None), _) => 2 + scrape_interval::CALLS,
+    }
+}
+
+/// The PromQL of a method that needs rates, and the plan for it.
+fn rates<'q>(
+    run: &mut Run<'_, '_>,
+    of: &Selector,
+    interval_ms: Option<i64>,
+    aggregation: Aggregation,
+    bounds: RangeBounds,
+    plan: EvaluationPlan<'q>,
+) -> Result<(EvaluationPlan<'q>, String), Error> {
+    let Aggregation { bucket_ms, method, .. } = aggregation;
+    let (session, range) = (&mut *run.session, run.query.range);
+    let medians = match interval_ms {
+        Some(_) => Medians::default(),
+        None => scrape_interval::measure(session, of, range)?,
+    };
+    run.recording.measured_ms = medians.longest_ms();
+    let spacing_ms = interval_ms.or(run.recording.measured_ms).unwrap_or(UNKNOWN_SPACING_MS);
+    let rate_ms = spacing_ms.saturating_mul(RATE_INTERVALS);
+    let subquery = Subquery::of(bucket_ms, Some(spacing_ms), bounds);
+    let window_ms = window_ms(session.is_victoria_metrics(), bucket_ms, spacing_ms);
+    let promql =
+        |rates: Rates| promql::counters_in_bucket(of, aggregation, window_ms, rate_ms, subquery, plan.offset_ms, rates);
+    if !session.is_victoria_metrics() {
+        return Ok((plan, promql(Rates::OfFinite)));
+    }
+    must_be_finite(session, of, range, window_ms.max(rate_ms + spacing_ms))?;
+    let is_mean = method == AggregationMethod::Mean;
+    // In a window of one bucket, only series that have samples in the bucket have a rate.
+    let is_over_bucket = is_mean && window_ms == bucket_ms;
+    let rates = if medians.are_mixed() && !is_over_bucket { Rates::OfLiving } else { Rates::AsPromQl };
+    Ok((if is_mean { plan } else { plan.limited_for(subquery) }, promql(rates)))
 }
 
 /// How PromQL must treat samples that are not finite, where it does not compute rates.
@@ -92,10 +118,11 @@ fn non_finite(kind: SampleKind, method: AggregationMethod, is_victoria_metrics: 
     if differs { NonFinite::NoValue } else { NonFinite::AsPromQl }
 }
 
-/// Checks that no sample of counters is infinite. After such a sample, VictoriaMetrics has no rate of its series until the end of a
-/// call, and the sum goes on without it.
-fn must_be_finite(session: &mut Session<'_>, of: &Selector, range: TimeRange, window_ms: i64) -> Result<(), Error> {
-    let promql = promql::infinite_series_count(of, (range.length() + 1).saturating_add(window_ms));
+/// Checks that no sample of counters is infinite, from `before_ms` milliseconds before a range on. After such a sample,
+/// VictoriaMetrics has no rate of its series until the end of a call, and the sum goes on without it. It reads each range from five
+/// minutes earlier on, and of a subquery from ten.
+fn must_be_finite(session: &mut Session<'_>, of: &Selector, range: TimeRange, before_ms: i64) -> Result<(), Error> {
+    let promql = promql::infinite_series_count(of, (range.length() + 600_001).saturating_add(before_ms));
     match count(session, &promql, range)? {
         0 => Ok(()),
         series => Err(Error::infinite_samples(series, &promql, session.upstream())),

@@ -143,6 +143,12 @@ pub fn rate(of: &Selector, window_ms: i64) -> String {
     format!("rate({})", samples(of, window_ms))
 }
 
+/// The sum of the increases in a bucket on VictoriaMetrics, whose `increase` counts each one since the sample before, without
+/// extrapolation.
+pub fn increase(of: &Selector, bucket_ms: i64, offset_ms: i64) -> String {
+    format!("sum(increase({}{}))", samples(of, bucket_ms), offset(offset_ms))
+}
+
 /// Which rates a sum of rates contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rates {
@@ -293,7 +299,7 @@ mod tests {
         check(AggregationMethod::Max, Rates::OfFinite, &format!("max_over_time({finite}[90s499ms:15s] offset 1ms)"));
         let living = "rate(M[105s] offset 1ms) and \
                       tlast_over_time(M[105s] offset 1ms) + 4 * scrape_interval(M[105s] offset 1ms) >= time() - 0.001";
-        check(AggregationMethod::Sum, Rates::OfLiving, &format!("sum({living}) * 90.5"));
+        check(AggregationMethod::Mean, Rates::OfLiving, &format!("sum({living})"));
         for rates in [plain, Rates::OfFinite] {
             check(AggregationMethod::EventCount, rates, "sum(count_over_time(M[90s499ms] offset 1ms))");
         }

@@ -65,23 +65,23 @@ impl Steps {
         order.indices(self.count).map(move |index| self.at(index))
     }
 
-    /// How many range queries the steps need.
-    pub fn chunk_count(self) -> i64 {
-        let size = self.chunk_size();
+    /// How many range queries of at most `most` steps the steps need.
+    pub fn chunk_count(self, most: i64) -> i64 {
+        let size = self.chunk_size(most);
         self.count / size + i64::from(self.count % size > 0)
     }
 
-    /// The same instants, cut into steps that each fit into one range query, in an order.
-    pub fn chunks(self, order: Order) -> impl Iterator<Item = Steps> {
-        let size = self.chunk_size();
-        order.indices(self.chunk_count()).map(move |chunk| {
+    /// The same instants, cut into steps that each fit into one range query of at most `most` steps, in an order.
+    pub fn chunks(self, order: Order, most: i64) -> impl Iterator<Item = Steps> {
+        let size = self.chunk_size(most);
+        order.indices(self.chunk_count(most)).map(move |chunk| {
             let before = chunk * size;
             Steps { first: self.at(before), count: size.min(self.count - before), ..self }
         })
     }
 
-    fn chunk_size(self) -> i64 {
-        (MAX_SPAN_MS / self.step).clamp(1, CHUNK_STEPS)
+    fn chunk_size(self, most: i64) -> i64 {
+        (MAX_SPAN_MS / self.step).clamp(1, most)
     }
 
     /// The same steps, continued until one lies after `at`, or until there are [`MAX_STEPS`].
@@ -130,10 +130,14 @@ mod tests {
             (40_000 * DAY_MS, 5, 5),
         ] {
             let steps = Steps { first: 7, step, count };
-            for order in [Order::OldestFirst, Order::NewestFirst] {
-                let chunks: Vec<Steps> = steps.chunks(order).collect();
-                assert_eq!((chunks.len(), steps.chunk_count()), (expected, expected as i64), "{steps:?}");
-                assert!(chunks.iter().all(|chunk| chunk.count <= CHUNK_STEPS && chunk.count > 0));
+            for (order, most, expected) in [
+                (Order::OldestFirst, CHUNK_STEPS, expected),
+                (Order::NewestFirst, CHUNK_STEPS, expected),
+                (Order::NewestFirst, 1, count as usize),
+            ] {
+                let chunks: Vec<Steps> = steps.chunks(order, most).collect();
+                assert_eq!((chunks.len(), steps.chunk_count(most)), (expected, expected as i64), "{steps:?}");
+                assert!(chunks.iter().all(|chunk| chunk.count <= most && chunk.count > 0));
                 assert!(chunks.iter().all(|chunk| chunk.last() - chunk.first < MAX_SPAN_MS));
                 let joined = chunks.iter().flat_map(|chunk| chunk.instants(order));
                 assert!(joined.eq(steps.instants(order)));

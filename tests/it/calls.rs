@@ -93,7 +93,7 @@ fn calls_that_measure_the_scrape_interval_count_where_it_is_measured() {
     let stub = Stub::start(good);
     let query = Query::counter("stub_metric").between(T0, T0 + 10_900 * 95).limit(2_000_000);
     let unknown = json!({"host": "127.0.0.1", "port": stub.port()});
-    // 95 calls for the points; before them two for samples, one for the bounds, and eleven to measure.
+    // 95 calls for the points; before them two for samples, one for the bounds, one for infinite samples, and eleven to measure.
     for (method, details, is_answered) in [
         ("MEAN", &unknown, false),
         ("MAX", &unknown, false),
@@ -112,7 +112,7 @@ fn calls_that_measure_the_scrape_interval_count_where_it_is_measured() {
             // The stub sees one read less, and the call that finds out whether the metric exists.
             assert_eq!((response.status, stub.requests().len()), (200, 98), "{method}: {}", response.text);
         } else {
-            assert_error(&response, "RemoteMirrorError", &["this query needs 109 calls, but may make 100"]);
+            assert_error(&response, "RemoteMirrorError", &["this query needs 110 calls, but may make 100"]);
             assert_eq!(stub.requests().len(), 1, "{method}");
         }
     }

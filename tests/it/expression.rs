@@ -25,6 +25,23 @@ const EXPRESSIONS: &[&str] = &[
     "vector(7)",
 ];
 
+/// VictoriaMetrics limits the evaluations of a subquery in a call, so that a long range takes several.
+#[test]
+fn an_expression_has_buckets_over_forty_days() {
+    for engine in Engine::ALL {
+        for late in [0, 1] {
+            let (start, count) = (T0 + late * SECOND, 40 * DAY / (5 * MINUTE));
+            let query = Query::expression("time()").between(start, start + count * 5 * MINUTE);
+            let response = Gateway::to_engine(engine).ask(&query.aggregated("MIN", 5 * MINUTE));
+            let times = (0..count).map(|nth| start + nth * 5 * MINUTE);
+            // The first evaluation in a bucket is at the next multiple of 15 s.
+            let first = |at: i64| ((at + 14 * SECOND) / (15 * SECOND) * 15) as f64;
+            let expected: Vec<_> = times.map(|at| vec![first(at), at as f64, (at + 5 * MINUTE) as f64]).collect();
+            assert_points(&response, &expected, 0.0, engine.name());
+        }
+    }
+}
+
 #[test]
 fn raw_points_are_the_expression_at_every_step() {
     let check = |promql: &str, given: Option<i64>, start: i64, end: i64| {

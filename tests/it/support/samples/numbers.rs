@@ -83,6 +83,9 @@ pub fn numbers() -> Vec<Series> {
         add("churning_total", &[("turn", &format!("p{nth}"))], pod);
     }
     add("churning_total", &[("turn", "proxy")], every(T0 + SECOND, 20 * MINUTE, 4, |n| f64::from(1_200 * n)));
+    // One per second each, one of them scraped every half hour.
+    add("mingled_total", &[("shift", "quick")], every(T0 + 5 * SECOND, 15 * SECOND, 1_200, |n| f64::from(15 * n)));
+    add("mingled_total", &[("shift", "slow")], every(T0 + SECOND, 30 * MINUTE, 10, |n| f64::from(1_800 * n)));
     // Both count one a second. The second has a sample of each value that JSON lacks: -Inf, NaN and +Inf. It restarts at the NaN.
     add("special_total", &[("worker", "steady")], every(T0 + 5 * SECOND, 15 * SECOND, 240, |n| f64::from(15 * n)));
     let special = |n| match n {
