@@ -12,7 +12,7 @@ The environment of the mirror: the settings of the chart, and the variables that
 - name: REQUIRE_API_KEY
   value: {{ quote .Values.requireApiKey }}
 - name: ALLOW_UPSTREAM
-  value: {{ join "," .Values.allowUpstream | quote }}
+  value: {{ include "prometheusmirror.hosts" (list "allowUpstream" "*.example" .Values.allowUpstream) | quote }}
 - name: NAMED_UPSTREAMS_ONLY
   value: {{ .Values.namedUpstreamsOnly | default false | quote }}
 - name: EXPLORER
@@ -53,7 +53,7 @@ The environment of the mirror: the settings of the chart, and the variables that
   value: /etc/prometheusmirror/proxy/url
 - name: NO_PROXY
   {{- /* The mirror ignores an empty variable, but reads a comma as an empty list. */}}
-  value: {{ join "," .Values.noProxy | default "," | quote }}
+  value: {{ include "prometheusmirror.hosts" (list "noProxy" ".example" .Values.noProxy) | default "," | quote }}
 {{- end }}
 {{- include "prometheusmirror.extraEnv" . }}
 {{- end }}

@@ -16,6 +16,23 @@ Host names, networks and types of Service. These checks refuse what Kubernetes w
 {{- $host -}}
 {{- end }}
 
+{{/*
+Hosts and networks, checked, as a text with commas. Takes a list of the value that contains them, the form in which it has a domain, and
+the hosts. Errors do not repeat a host, because a URL may contain a password.
+*/}}
+{{- define "prometheusmirror.hosts" -}}
+{{- $value := index . 0 }}{{ $domain := index . 1 }}{{ $hosts := index . 2 -}}
+{{- range $at, $host := $hosts -}}
+    {{- if not (regexMatch "^[^,/\\s]+(/[0-9]+)?$" $host) -}}
+        {{- printf (print
+            "%s[%d] must be a host such as prometheus.monitoring.svc or prometheus.monitoring.svc:9090, without http:// "
+            "and without a path; or a domain such as %s, a network such as 10.0.0.0/8, or *"
+        ) $value $at $domain | fail -}}
+    {{- end -}}
+{{- end -}}
+{{- join "," $hosts -}}
+{{- end }}
+
 {{/* A network such as 10.1.2.0/24, checked. Takes a list of the value that contains it, and the network. */}}
 {{- define "prometheusmirror.network" -}}
 {{- $value := first . }}{{ $network := last . -}}

@@ -95,7 +95,7 @@ fn may_exist(session: &mut Session<'_>, matchers: &[Matcher], range: TimeRange) 
     Ok(!names.is_empty() || was_refused || session.has_missing_data())
 }
 
-/// Makes a call with the start of a range. If that is the epoch and the upstream refuses so long a range, makes the call again
+/// Makes a call with the start of a range. If that is 0 and the upstream refuses so long a range, makes the call again
 /// without a start.
 ///
 /// # Errors

@@ -5,12 +5,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::error::Error;
 use crate::model::time::TimeRange;
 
-/// The time now, in milliseconds since the epoch.
+/// The time now, in milliseconds since 1970.
 pub fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 
-/// The time range of a request. A start that is 0 or absent means the epoch; an end that is 0 or absent means now.
+/// The time range of a request. A start that is 0 or absent means 1970; an end that is 0 or absent means now.
 pub(super) fn time_range(start: Option<i64>, end: Option<i64>) -> Result<TimeRange, Error> {
     let start = start.unwrap_or(0);
     let end = end.filter(|&end| end != 0).unwrap_or_else(|| now_ms().max(start));

@@ -22,7 +22,7 @@ const DOTS_DOWN: usize = 4;
 const BLANK: char = '\u{2800}';
 const BITS: [[u32; DOTS_ACROSS]; DOTS_DOWN] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]];
 
-/// The plot of values at times in milliseconds since the epoch, in any order. Below it are the first and the last time. Empty if
+/// The plot of values at times in milliseconds since 1970, in any order. Below it are the first and the last time. Empty if
 /// there are fewer than two times.
 pub(super) fn plot(points: &[(i64, f64)]) -> String {
     let mut points = points.to_vec();

@@ -242,9 +242,9 @@ fn duration_ms(text: &str) -> Option<i64> {
     i64::try_from(ms).ok().filter(|&ms| ms > 0)
 }
 
-/// A time in milliseconds since the epoch.
+/// A time in milliseconds since 1970.
 fn time(flags: &AskFlags, flag: &str) -> Result<Option<i64>, String> {
-    let allowed = "a time such as 2026-01-31T12:00:00Z, or seconds or milliseconds since the epoch";
+    let allowed = "a time such as 2026-01-31T12:00:00Z, or seconds or milliseconds since 1970";
     parsed(flags, flag, allowed, time_ms)
 }
 

@@ -91,7 +91,7 @@ fn items(list: &Value) -> &[Value] {
     list.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// Times in milliseconds since the epoch, and values.
+/// Times in milliseconds since 1970, and values.
 fn points(response: &Value) -> Vec<(i64, f64)> {
     items(&response["telemetry"]["points"])
         .iter()

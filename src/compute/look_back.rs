@@ -33,7 +33,7 @@ pub enum Counted {
 /// The samples before a range that a query needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LookBack {
-    /// The start of the range in milliseconds since the epoch.
+    /// The start of the range in milliseconds since 1970.
     pub start: i64,
     /// How far before it samples were read, in milliseconds.
     pub read_ms: i64,
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_read_from_before_the_epoch() {
+    fn nothing_is_read_from_before_1970() {
         let look_back = LookBack { start: 10, read_ms: 10, samples: 1, counted: Counted::All };
         let mut check = ReachCheck::new(look_back, 5 * MINUTE_MS);
         check.take(&[Sample { at: 10, value: 1.0 }]);

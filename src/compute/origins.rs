@@ -36,9 +36,9 @@ pub struct OriginSeries {
     pub labels: Labels,
     /// How many samples of it were read.
     pub total: u64,
-    /// The time of its first sample, in milliseconds since the epoch.
+    /// The time of its first sample, in milliseconds since 1970.
     pub first_ms: i64,
-    /// The time of its last sample, in milliseconds since the epoch.
+    /// The time of its last sample, in milliseconds since 1970.
     pub last_ms: i64,
     /// The median spacing of its samples in milliseconds, if there are two: of the first or last 4,000 in the range of the query, and of
     /// the last few before it.

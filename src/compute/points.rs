@@ -25,7 +25,7 @@ pub struct Points {
 /// bucket than the one in which it would be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotAStep {
-    /// The instant of the sample in milliseconds since the epoch.
+    /// The instant of the sample in milliseconds since 1970.
     pub at: i64,
 }
 

@@ -11,7 +11,7 @@ use crate::model::sample::Sample;
 /// The time between two samples of a counter, and what it counted in that time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
-    /// The time of the later sample, in milliseconds since the epoch.
+    /// The time of the later sample, in milliseconds since 1970.
     pub end: i64,
     /// The time between both, in milliseconds; at least 1.
     pub length_ms: i64,
@@ -33,7 +33,7 @@ impl Interval {
         self.increase / (self.length_ms as f64 / 1000.0)
     }
 
-    /// The last instant at which this rate is the rate last known, in milliseconds since the epoch.
+    /// The last instant at which this rate is the rate last known, in milliseconds since 1970.
     pub fn known_until(self) -> i64 {
         self.end + KNOWN_LENGTHS * self.length_ms
     }

@@ -27,7 +27,7 @@ pub fn median<T: Ord + Copy>(spacings: &mut [T]) -> Option<T> {
     Some(*spacings.select_nth_unstable(last / 2).1)
 }
 
-/// The times of a few neighbouring samples of a series, in milliseconds since the epoch.
+/// The times of a few neighbouring samples of a series, in milliseconds since 1970.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Times {
     list: [i64; SPACINGS + 1],

@@ -85,7 +85,7 @@ impl Error {
         let details = format!(
             "Prometheus at {upstream} was not queried: this query needs {needed} calls, but may make {most}; give a later \
              startTime, longer buckets (for raw values of a ~ expression, a longer scrapeInterval in the Connection \
-             Details), or a smaller limit where zeros are filled in"
+             Details), or, if the method fills in zeros, a smaller limit"
         );
         with_query("too_many_calls", "Too many calls.", details, promql)
     }

@@ -40,7 +40,7 @@ pub struct DateTime {
 }
 
 impl DateTime {
-    /// The date and time of an instant in milliseconds since the epoch. A negative one counts as 0.
+    /// The date and time of an instant in milliseconds since 1970. A negative one counts as 0.
     pub fn of_ms(ms: i64) -> DateTime {
         let ms = ms.max(0).unsigned_abs();
         let seconds = ms / 1_000;
@@ -48,8 +48,8 @@ impl DateTime {
         DateTime { date: civil_date(seconds / 86_400), time, ms: ms % 1_000 }
     }
 
-    /// The instant of a text in the form of RFC 3339, in milliseconds since the epoch. `None` if the text has another form, or the
-    /// instant is before the epoch.
+    /// The instant of a text in the form of RFC 3339, in milliseconds since 1970. `None` if the text has another form, or the
+    /// instant is before 1970.
     pub fn parse_ms(text: &str) -> Option<i64> {
         let number = |from: usize, to: usize| -> Option<u64> {
             let digits = text.get(from..to).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;

@@ -9,7 +9,7 @@ pub type Labels = BTreeMap<String, String>;
 /// A value at an instant.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample {
-    /// Milliseconds since the epoch.
+    /// Milliseconds since 1970.
     pub at: i64,
     /// The value; it may be NaN or infinite.
     pub value: f64,

@@ -1,10 +1,10 @@
-//! Instants and ranges of time, in milliseconds since the epoch.
+//! Instants and ranges of time, in milliseconds since 1970.
 
-/// The latest instant of a query, in milliseconds since the epoch: the end of the year 9999. Sums of such times stay far from the
+/// The latest instant of a query, in milliseconds since 1970: the end of the year 9999. Sums of such times stay far from the
 /// limits of `i64`.
 pub const LATEST_MS: i64 = 253_402_300_799_999;
 
-/// A range of time in milliseconds since the epoch, both ends included. The default one has only the epoch.
+/// A range of time in milliseconds since 1970, both ends included. The default one has only the instant 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TimeRange {
     /// The first instant, 0 to [`LATEST_MS`].

@@ -50,7 +50,7 @@ pub static ASK_FLAGS: [AskFlag; 30] = [
         "DURATION",
         "Length of the time range up to --end, such as 15m. Default: 1h, unless --start is given.",
     ),
-    flag("start", "TIME", "Start time: RFC 3339, or seconds or milliseconds since the epoch."),
+    flag("start", "TIME", "Start time: RFC 3339, or seconds or milliseconds since 1970."),
     flag("end", "TIME", "End time, in the same form. Default: now."),
     flag("method", "NAME", "Aggregation method: MEAN, MAX, MIN, SUM, EVENT_COUNT, PERCENTILE_95 and so on."),
     flag("bucket", "DURATION", "Length of a bucket, such as 5m. Default: 1m, if --method is given."),

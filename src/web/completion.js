@@ -74,7 +74,7 @@ function combobox(input, suggest) {
         if (signal.aborted) return;
         // Do not suggest what the input already contains.
         open(items.length === 1 && items[0] === input.value.trim() ? [] : items);
-        say("hint", isPartial ? `The first ${items.length} of more: type to see others.` : "", "quiet");
+        say("hint", isPartial ? `These are the first ${items.length}: type more characters to see others.` : "", "quiet");
       } catch (error) {
         if (!signal.aborted) say("hint", `No suggestions: ${error.message}`, "quiet");
       }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// How a response was computed. Times are in milliseconds since the epoch.
+/// How a response was computed. Times are in milliseconds since 1970.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {

@@ -18,7 +18,7 @@ pub fn body_bytes(points: usize, is_aggregated: bool) -> usize {
     FRAME_BYTES + points * if is_aggregated { BUCKET_POINT_BYTES } else { RAW_POINT_BYTES }
 }
 
-/// The body of a response. A point is a value, which is finite, and its time in milliseconds since the epoch; if there are buckets,
+/// The body of a response. A point is a value, which is finite, and its time in milliseconds since 1970; if there are buckets,
 /// the time at which one of `bucket_ms` milliseconds starts.
 pub fn metrics_response(
     points: impl ExactSizeIterator<Item = (f64, i64)>,

@@ -49,10 +49,10 @@ pub struct FieldNamesQuery {
     /// The conditions that the fields' series match.
     #[serde(default)]
     pub conditions: Conditions,
-    /// Milliseconds since the epoch.
+    /// Milliseconds since 1970.
     #[serde(default, deserialize_with = "named::start_time")]
     pub start_time: Option<i64>,
-    /// Milliseconds since the epoch.
+    /// Milliseconds since 1970.
     #[serde(default, deserialize_with = "named::end_time")]
     pub end_time: Option<i64>,
     /// The most results.
@@ -67,10 +67,10 @@ pub struct FieldValuesQuery {
     /// The conditions that the values' series match.
     #[serde(default)]
     pub conditions: Conditions,
-    /// Milliseconds since the epoch.
+    /// Milliseconds since 1970.
     #[serde(default, deserialize_with = "named::start_time")]
     pub start_time: Option<i64>,
-    /// Milliseconds since the epoch.
+    /// Milliseconds since 1970.
     #[serde(default, deserialize_with = "named::end_time")]
     pub end_time: Option<i64>,
     /// The most results.
@@ -103,10 +103,10 @@ pub struct MetricsQuery {
     /// What to fetch, and from which series.
     #[serde(default)]
     pub conditions: Conditions,
-    /// Milliseconds since the epoch; absent or 0: since the beginning.
+    /// Milliseconds since 1970; absent or 0: since the beginning.
     #[serde(default, deserialize_with = "named::start_time")]
     pub start_time: Option<i64>,
-    /// Milliseconds since the epoch; absent or 0: until now.
+    /// Milliseconds since 1970; absent or 0: until now.
     #[serde(default, deserialize_with = "named::end_time")]
     pub end_time: Option<i64>,
     /// The most points.

@@ -70,7 +70,7 @@ struct Vertex {
     is_first: bool,
     /// The value at its height.
     value: f64,
-    /// The time at its position, and that at the end of its bucket, in milliseconds since the epoch.
+    /// The time at its position, and that at the end of its bucket, in milliseconds since 1970.
     times: Vec<f64>,
 }
 

@@ -91,7 +91,7 @@ pub(super) fn how_to_allow(
 ) -> &'static str {
     match (is_named, has_credentials, take_basic(challenges)) {
         _ if is_signed => {
-            "; check that the keys which sign the requests may query it (policy AmazonPrometheusQueryAccess), region in the \
+            "; check that the access key that signs the requests may query it (policy AmazonPrometheusQueryAccess), region in the \
              upstreams file, and the clock of this mirror's machine"
         }
         (true, true, _) => "; allow the user of the credentials in the upstreams file to query it",

@@ -16,7 +16,7 @@ const FINAL_PAUSE: Duration = Duration::from_secs(30);
 /// The longest pause after a failure that may be temporary.
 const PASSING_PAUSE: Duration = Duration::from_secs(5);
 
-const NO_KEYS: &str = "there are no keys in the environment (AWS_ACCESS_KEY_ID), none of a service account or a pod \
+const NO_KEYS: &str = "there is no access key in the environment (AWS_ACCESS_KEY_ID), none of a service account or a pod \
                        (AWS_WEB_IDENTITY_TOKEN_FILE, AWS_CONTAINER_CREDENTIALS_FULL_URI), none in a shared credentials file, and none \
                        of this machine";
 
@@ -105,7 +105,7 @@ impl CredentialsFailure {
                 let silent = silent.as_ref().map_or(String::new(), |(issuer, server, kind)| {
                     format!(": the {} {server} {}", issuer.name(), unanswered(*issuer, kind, words).0)
                 });
-                format!("{NO_KEYS}{silent}; give them in the upstreams file, or where this mirror runs")
+                format!("{NO_KEYS}{silent}; give one in the upstreams file, or where this mirror runs")
             }
             Problem::Awaited(timeout_ms) => format!(
                 "another request fetches them, which takes longer than the {timeout_ms} ms of this one; look at the server \
@@ -143,7 +143,7 @@ impl AtIssuer {
             }
             AtIssuer::Foreign(why) => format!("{why}; check {}", issuer.address()),
             AtIssuer::NoRole => {
-                "has no role; attach one to this machine (an instance profile), or give keys in the upstreams file"
+                "has no role; attach one to this machine (an instance profile), or give an access key in the upstreams file"
                     .to_owned()
             }
         }

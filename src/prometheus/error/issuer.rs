@@ -38,7 +38,7 @@ impl Issuer {
         match self {
             Issuer::TokenServer => "client_id, client_secret, scopes and endpoint_params in the upstreams file",
             Issuer::SecurityTokenService => {
-                "the role (role_arn in the upstreams file, or AWS_ROLE_ARN), its trust policy, the keys or the token that this \
+                "the role (role_arn in the upstreams file, or AWS_ROLE_ARN), its trust policy, the access key or the token that this \
                  mirror shows, and the clock of its machine"
             }
             Issuer::Container => {

@@ -151,10 +151,11 @@ pub(in crate::prometheus) fn parse(text: &str, folder: &Path) -> Result<Vec<Defi
 }
 
 fn definitions(document: &FileField<'_>, folder: &Path) -> Result<Vec<Definition>, Unusable> {
-    let items = document.fields(&["upstreams"])?.needed("upstreams")?.list(MAX_UPSTREAMS)?;
+    let file = document.fields(&["upstreams"], "{upstreams: [{name: main, url: https://prometheus.example}]}")?;
+    let items = file.needed("upstreams")?.list(MAX_UPSTREAMS, "[{name: main, url: https://prometheus.example}]")?;
     let mut definitions: Vec<Definition> = Vec::with_capacity(items.len());
     for item in items {
-        let fields = item.fields(&UPSTREAM_KEYS)?;
+        let fields = item.fields(&UPSTREAM_KEYS, "{name: main, url: https://prometheus.example}")?;
         let definition = definition(&fields, folder)?;
         if definitions.iter().any(|other| other.name == definition.name) {
             return Err(fields.needed("name")?.bad("is the name of another upstream; give each its own"));
@@ -165,11 +166,7 @@ fn definitions(document: &FileField<'_>, folder: &Path) -> Result<Vec<Definition
 }
 
 fn definition(fields: &FileFields<'_>, folder: &Path) -> Result<Definition, Unusable> {
-    refuse_true(
-        fields,
-        "follow_redirects",
-        "the mirror never follows redirects, which could carry a secret elsewhere",
-    )?;
+    refuse_true(fields, "follow_redirects", "the mirror never follows redirects, which could leak a secret")?;
     refuse_true(fields, "enable_http2", "the mirror speaks HTTP/1.1")?;
     Ok(Definition {
         name: name(&fields.needed("name")?)?,
@@ -201,8 +198,7 @@ fn name(field: &FileField<'_>) -> Result<String, Unusable> {
     };
     let text = field.text()?;
     is_good(text).then(|| text.to_owned()).ok_or_else(|| {
-        field
-            .bad("must have at most 63 letters, digits, dashes, dots and underscores, and begin with a letter or digit")
+        field.bad("must be at most 63 letters, digits, dashes, dots and underscores, and begin with a letter or digit")
     })
 }
 
@@ -211,7 +207,7 @@ fn addresses(fields: &FileFields<'_>) -> Result<Vec<Address>, Unusable> {
         Some((0, field)) => Ok(vec![address(&field)?]),
         Some((_, list)) => {
             let mut addresses: Vec<Address> = Vec::new();
-            for field in list.list(MAX_REPLICAS)? {
+            for field in list.list(MAX_REPLICAS, "[https://prometheus-0.example, https://prometheus-1.example]")? {
                 let address = address(&field)?;
                 if addresses.contains(&address) {
                     return Err(field.bad("is in the list twice; remove one of the two"));
@@ -400,7 +396,19 @@ mod tests {
             let bad = parsed(yaml).expect_err(yaml);
             assert!(bad.contains(says) && !bad.contains("hush"), "{yaml}: {bad}");
         };
-        whole("", "line 1: the file must be a mapping");
+        whole(
+            "",
+            "line 1: the file must be a mapping such as {upstreams: [{name: main, url: https://prometheus.example}]}",
+        );
+        whole(
+            "upstreams: {a: hush}",
+            "upstreams must be a list such as [{name: main, url: https://prometheus.example}]",
+        );
+        whole(
+            "upstreams: [hush]",
+            "upstreams[0] must be a mapping such as {name: main, url: https://prometheus.example}; the",
+        );
+        whole("upstreams: [{name: a, urls: hush}]", "urls must be a list such as [https://prometheus-0.example, https");
         whole("upstreams: []", "line 1: upstreams must not be empty");
         whole("upstream: []", "line 1: the file has an unknown key: did you mean upstreams? the keys are upstreams");
         whole("upstreams:\n- url: http://p", "line 2: upstreams[0] has no name");
@@ -415,7 +423,28 @@ mod tests {
             "  basic_auth: {username: u}\n  authorization: {credentials: hush}",
             "line 5: upstreams[0] has both basic_auth and authorization",
         );
-        check("  basic_auth: hush", "line 4: upstreams[0].basic_auth must be a mapping");
+        check(
+            "  basic_auth: hush",
+            "line 4: upstreams[0].basic_auth must be a mapping such as {username: USER, password: PASSWORD}; the",
+        );
+        check(
+            "  authorization: hush",
+            "authorization must be a mapping such as {credentials_file: token}; the keys are type",
+        );
+        check(
+            "  oauth2: hush",
+            "oauth2 must be a mapping such as {client_id: ID, client_secret: SECRET, token_url: URL}",
+        );
+        check(
+            "  oauth2: {token_url: 'https://t', scopes: hush}",
+            "oauth2.scopes must be a list such as [metrics.read]",
+        );
+        check(
+            "  oauth2: {token_url: 'https://t', endpoint_params: hush}",
+            "must be a mapping such as {audience: prometheus}",
+        );
+        check("  sigv4: hush", "sigv4 must be a mapping such as {region: eu-west-1}; the keys are region");
+        check("  tls_config: hush", "tls_config must be a mapping such as {ca_file: ca.pem}; the keys are ca");
         check("  basic_auth: {password: hush}", "has neither username nor username_file");
         check("  basic_auth: {username: u, password: hush, password_file: f}", "has both password and password_file");
         check("  basic_auth: {username: u, passwort: hush}", "did you mean password?");
@@ -432,11 +461,17 @@ mod tests {
             check(&format!("  http_headers: {{{header}: {{values: [hush]}}}}"), "cannot be given here");
         }
         check("  http_headers: {'a b': {values: [hush]}}", "is not the name of a header");
-        check("  http_headers: {X-A: [hush]}", "must be a mapping");
+        check("  http_headers: hush", "http_headers must be a mapping such as {X-Scope-OrgID: {values: [team-a]}}");
+        check(
+            "  http_headers: {X-A: hush}",
+            "http_headers.X-A must be a mapping such as {values: [team-a]}; the keys are v",
+        );
+        check("  http_headers: {X-A: {values: hush}}", "http_headers.X-A.values must be a list such as [team-a]");
         check("  http_headers: {X-A: {values: []}}", "must not be empty");
         check("  http_headers: {X-A: {}}", "has no values, secrets or files");
         check("  query_parameters: {query: [hush]}", "the mirror sends itself");
-        check("  query_parameters: {a: hush}", "must be a list");
+        check("  query_parameters: [hush]", "query_parameters must be a mapping such as {namespace: [payments]}");
+        check("  query_parameters: {a: hush}", "query_parameters.a must be a list such as [payments]");
         check("  tls_config: {cert_file: c}", "but no key or key_file");
         check("  tls_config: {key_file: c}", "but no cert or cert_file");
         check("  tls_config: {min_version: TLS11}", "tls_config.min_version must be TLS12 or TLS13");
@@ -447,6 +482,7 @@ mod tests {
         check("  proxy_url: socks5://u:hush@p", "must be a URL such as");
         check("  no_proxy: a", "needs a proxy_url");
         check("  proxy_url: http://p\n  no_proxy: 'hush hush/'", "comma-separated list");
+        check("  proxy_url: http://p\n  no_proxy: [.svc]", "no_proxy must be a comma-separated list of hosts");
         check("  timeout: 14", "duration such as 30s");
         check("  timeout: 11m", "at most 600 s");
         check("  http_method: PUT", "must be GET or POST");

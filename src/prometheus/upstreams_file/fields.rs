@@ -100,15 +100,15 @@ impl<'n> FileField<'n> {
         })
     }
 
-    /// The items of a list: at least one and at most `most`.
-    pub(super) fn list(&self, most: usize) -> Result<Vec<FileField<'n>>, Unusable> {
+    /// The items of a list: at least one and at most `most`. If it is no list, the error shows the example.
+    pub(super) fn list(&self, most: usize, example: &str) -> Result<Vec<FileField<'n>>, Unusable> {
         match self.value {
             YamlValue::List(items) if items.is_empty() => Err(self.bad("must not be empty")),
             YamlValue::List(items) if items.len() > most => Err(self.bad(&format!("must have at most {most} items"))),
             YamlValue::List(items) => {
                 Ok(items.iter().enumerate().map(|(index, node)| self.item(index, node)).collect())
             }
-            _ => Err(self.bad("must be a list")),
+            _ => Err(self.bad(&format!("must be a list such as {example}"))),
         }
     }
 
@@ -116,10 +116,10 @@ impl<'n> FileField<'n> {
         FileField::of(node, format!("{}[{index}]", self.place.path))
     }
 
-    /// The values of a mapping that has no other keys than these, and none twice.
-    pub(super) fn fields(&self, known: &[&str]) -> Result<FileFields<'n>, Unusable> {
+    /// The values of a mapping that has no other keys than these, and none twice. If it is no mapping, the error shows the example.
+    pub(super) fn fields(&self, known: &[&str], example: &str) -> Result<FileFields<'n>, Unusable> {
         let keys = format!("the keys are {}", known.join(", "));
-        let fields = self.mapping_or(&format!("must be a mapping (key: value); {keys}"))?;
+        let fields = self.mapping(&format!("{example}; {keys}"))?;
         for (key, _) in fields.entries {
             if known.contains(&key.name.as_str()) {
                 continue;
@@ -132,14 +132,11 @@ impl<'n> FileField<'n> {
         Ok(fields)
     }
 
-    /// The values of a mapping with any keys, but none twice.
-    pub(super) fn mapping(&self) -> Result<FileFields<'n>, Unusable> {
-        self.mapping_or("must be a mapping (key: value)")
-    }
-
-    /// The same; `wrong` is the error if it is no mapping.
-    fn mapping_or(&self, wrong: &str) -> Result<FileFields<'n>, Unusable> {
-        let YamlValue::Mapping(entries) = self.value else { return Err(self.bad(wrong)) };
+    /// The values of a mapping with any keys, but none twice. If it is no mapping, the error shows the example.
+    pub(super) fn mapping(&self, example: &str) -> Result<FileFields<'n>, Unusable> {
+        let YamlValue::Mapping(entries) = self.value else {
+            return Err(self.bad(&format!("must be a mapping such as {example}")));
+        };
         for (index, (key, _)) in entries.iter().enumerate() {
             if entries[..index].iter().any(|(other, _)| other.name == key.name) {
                 return Err(self.bad_at(key.line, "has a key twice; remove one of the two"));
@@ -205,9 +202,9 @@ mod tests {
     fn errors_have_line_and_path_and_repeat_nothing() {
         let node =
             yaml::parse("a:\n  list: [x]\n  number: hush\n  word: hush\n  span: 5\n  empty: ''\n  none:\n").unwrap();
-        let fields = || FileField::document(&node).fields(&["a"]).unwrap().get("a").unwrap();
+        let fields = || FileField::document(&node).fields(&["a"], "{a: 1}").unwrap().get("a").unwrap();
         let known = ["list", "number", "word", "span", "empty", "none", "absent"];
-        let inner = fields().fields(&known).unwrap();
+        let inner = fields().fields(&known, "{}").unwrap();
         let get = |name: &str| inner.get(name).unwrap();
         let check =
             |error: Unusable, expected: &str| assert_eq!(format!("line {}: {error}", error.place.line), expected);
@@ -219,30 +216,37 @@ mod tests {
         );
         check(get("empty").text().unwrap_err(), "line 6: a.empty must not be empty");
         check(get("list").text().unwrap_err(), "line 2: a.list must be a text");
-        check(get("list").list(9).unwrap()[0].list(9).map(|_| ()).unwrap_err(), "line 2: a.list[0] must be a list");
-        check(get("word").mapping().map(|_| ()).unwrap_err(), "line 4: a.word must be a mapping (key: value)");
         check(
-            get("word").fields(&["x", "y"]).map(|_| ()).unwrap_err(),
-            "line 4: a.word must be a mapping (key: value); the keys are x, y",
+            get("list").list(9, "[x]").unwrap()[0].list(9, "[y]").map(|_| ()).unwrap_err(),
+            "line 2: a.list[0] must be a list such as [y]",
+        );
+        check(
+            get("word").mapping("{x: 1}").map(|_| ()).unwrap_err(),
+            "line 4: a.word must be a mapping such as {x: 1}",
+        );
+        check(
+            get("word").fields(&["x", "y"], "{y: 2}").map(|_| ()).unwrap_err(),
+            "line 4: a.word must be a mapping such as {y: 2}; the keys are x, y",
         );
         check(inner.needed("none").map(|_| ()).unwrap_err(), "line 2: a has no none, which it needs");
         check(
             inner.at_most_one(&["absent", "list", "span"]).map(|_| ()).unwrap_err(),
             "line 5: a has both list and span; keep one of them",
         );
-        let unknown = fields().fields(&["list", "numbers", "word", "span", "empty", "none"]).map(|_| ()).unwrap_err();
+        let unknown =
+            fields().fields(&["list", "numbers", "word", "span", "empty", "none"], "{}").map(|_| ()).unwrap_err();
         check(
             unknown,
             "line 3: a has an unknown key: did you mean numbers? the keys are list, numbers, word, span, empty, none",
         );
         let node = yaml::parse("hush hush: 1").unwrap();
         check(
-            FileField::document(&node).fields(&["a"]).map(|_| ()).unwrap_err(),
+            FileField::document(&node).fields(&["a"], "{a: 1}").map(|_| ()).unwrap_err(),
             "line 1: the file has an unknown key: the keys are a",
         );
         let node = yaml::parse("a: 1\na: 2").unwrap();
         check(
-            FileField::document(&node).fields(&["a"]).map(|_| ()).unwrap_err(),
+            FileField::document(&node).fields(&["a"], "{a: 1}").map(|_| ()).unwrap_err(),
             "line 2: the file has a key twice; remove one of the two",
         );
     }

@@ -100,7 +100,7 @@ fn two_thousand_points_are_all_drawn_and_the_table_says_how_many_it_leaves_out()
         .run("return JSON.parse(document.querySelector('#response').textContent.split('\\n…')[0]).telemetry.points");
     let points: Vec<Vec<f64>> = serde_json::from_value(points).unwrap();
     assert!((1_990..=2_001).contains(&points.len()), "{}", points.len());
-    // The seconds since the epoch at each time.
+    // The seconds since 1970 at each time.
     assert!(points.iter().all(|point| close(point[0], point[1] / SECOND as f64, 1e-12)));
     check_drawn(&browser, &points, 1);
     assert_eq!(rows(&browser).len(), 1_000);

@@ -171,7 +171,7 @@ fn a_connection_is_used_again_after_a_response_of_any_length() {
         ("no Prometheus", Reply::http(404, "text/plain", "404 page not found")),
     ] {
         let (mirror, stub) = (Mirror::start(), Stub::start(move |_| reply.clone()));
-        // With the epoch as start, the mirror would repeat a refused query without a start.
+        // With 1970 as start, the mirror would repeat a refused query without a start.
         let mut query = Query::values("job");
         query.fields["startTime"] = json!(START);
         for _ in 0..3 {

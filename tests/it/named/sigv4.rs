@@ -248,9 +248,9 @@ fn why_there_are_no_keys_is_said() {
         "{region: r}",
         &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1")],
         &[
-            "was not queried: the mirror has no credentials for it: there are no keys",
+            "was not queried: the mirror has no credentials for it: there is no access key in the environment",
             "and none of this machine: the instance metadata service 127.0.0.1:1/",
-            " cannot be reached: Connection refused; give them in",
+            " cannot be reached: Connection refused; give one in",
         ],
     );
     let without_role = Stub::start(|request: &Request| match request.method.as_str() {
@@ -290,7 +290,7 @@ fn why_there_are_no_keys_is_said() {
         &[("AWS_WEB_IDENTITY_TOKEN_FILE", "/missing"), ("AWS_ROLE_ARN", "a")],
         &["/missing cannot be read: No such file or directory (os error 2); give the path of a file"],
     );
-    check("{region: r, profile: x}", &[("AWS_SHARED_CREDENTIALS_FILE", &web)], &["has no keys of the profile x"]);
+    check("{region: r, profile: x}", &[("AWS_SHARED_CREDENTIALS_FILE", &web)], &["has no access key of the profile x"]);
     check(
         "{region: r}",
         &[("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://example.com/x")],

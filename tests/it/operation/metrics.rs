@@ -436,7 +436,7 @@ fn points_are_counted_as_they_are_sent_and_dropped() {
     );
 }
 
-/// The seconds since the epoch.
+/// The seconds since 1970.
 fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
 }

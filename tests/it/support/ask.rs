@@ -120,7 +120,7 @@ impl Query {
         self
     }
 
-    /// From `start` to `end`, epoch milliseconds.
+    /// From `start` to `end`, in milliseconds since 1970.
     pub fn between(self, start: i64, end: i64) -> Query {
         self.set("startTime", start).set("endTime", end)
     }

@@ -50,7 +50,7 @@ pub const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
 /// One scraped value.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
-    /// Epoch milliseconds.
+    /// Milliseconds since 1970.
     pub time: i64,
     /// The value, possibly NaN or infinite.
     pub value: f64,

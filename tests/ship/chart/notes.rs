@@ -61,10 +61,14 @@ fn the_notes_say_how_to_test() {
 
 #[test]
 fn the_notes_say_how_to_reach_the_explorer() {
-    let command = "kubectl port-forward --namespace monitoring service/mine-prometheusmirror 9911\n";
-    let install = || Install::promised().named("mine").set("port=9911");
-    check(install(), &["at http://localhost:9911/", command], &[]);
-    check(install().set("explorer=false"), &[], &["port-forward"]);
+    let command = "kubectl port-forward --namespace monitoring service/mine-prometheusmirror ";
+    let install = |port: &str| Install::promised().named("mine").set(&format!("port={port}"));
+    // Only root may listen on a port below 1024.
+    for (port, local) in [("9911", "9911"), ("1024", "1024"), ("1023", "9900"), ("80", "9900")] {
+        let forward = format!("{command}{local}:{port}\n");
+        check(install(port), &[&format!("at http://localhost:{local}/"), &forward], &[]);
+    }
+    check(install("9911").set("explorer=false"), &[], &["port-forward"]);
 }
 
 #[test]

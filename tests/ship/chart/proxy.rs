@@ -45,6 +45,8 @@ fn hosts_that_bypass_the_proxy_are_a_list() {
     };
     check("noProxy={.svc,10.0.0.0/8}", ".svc,10.0.0.0/8");
     check("noProxy={*}", "*");
+    let url = with_proxy("http://proxy.example").set("noProxy={p,http://p}");
+    url.check_refused(&["noProxy[1] must be a host such as", "without http:// and without a path", " .example, "]);
     // An empty variable would count as not given, and the default is not empty.
     let nothing = with_proxy("http://proxy.example").with(&["--set-json", "noProxy=[]"]).render();
     assert_eq!(nothing.variable("NO_PROXY"), Some(","));

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::environment::camel;
 use super::everything::everything;
-use super::helm::{Install, chart};
+use super::helm::{HELMS, Install, chart, text};
 
 /// Settings that the chart does not set: as a variable, many could see the key, and the mirror listens on all interfaces of a pod.
 const UNSET: [&str; 3] = ["API_KEY", "LISTEN", "PROXY"];
@@ -105,14 +105,17 @@ fn what_the_server_would_refuse_or_take_for_everything_is_refused() {
     check("port=0", &["port"]);
     check("port=65536", &["port"]);
     // An empty variable counts as not given, which would allow everything.
-    for nothing in [
-        "allowUpstream=null",
-        "allowUpstream={}",
-        "allowUpstream=",
-        "allowUpstream={a\\,b}",
-        "allowUpstream={http://p:9090}",
-    ] {
+    for nothing in ["allowUpstream=null", "allowUpstream={}", "allowUpstream="] {
         check(nothing, &["allowUpstream"]);
+    }
+    for host in ["a\\,b", "http://p:9090", "https://u:hush@p", "p/x", "p:9090/", "p q", "//"] {
+        let says = ["allowUpstream[1] must be a host such as", "without http:// and without a path", " *.example, "];
+        let install = Install::promised().set(&format!("allowUpstream={{p,{host}}}"));
+        install.check_refused(&says);
+        for version in HELMS {
+            let said = text(&install.run(version, "template", &[]));
+            assert!(!said.contains("hush"), "repeats the host: {said}");
+        }
     }
     Install::promised().with(&["--set-json", "allowUpstream=[]"]).check_refused(&["allowUpstream"]);
 }

@@ -11,7 +11,7 @@ use crate::prometheus::error::{CallKind, Error, ErrorKind};
 use crate::prometheus::http::Params;
 
 impl Session<'_> {
-    /// Evaluates an expression at a time in milliseconds since the epoch (`None`: the upstream's current time). Returns the result
+    /// Evaluates an expression at a time in milliseconds since 1970 (`None`: the upstream's current time). Returns the result
     /// and its type.
     pub fn instant(&mut self, promql: &str, time_ms: Option<i64>) -> Result<(ResultType, SeriesSet), Error> {
         let time = time_ms.map(|time_ms| ("time", seconds(time_ms))).into_iter().collect();
@@ -25,7 +25,7 @@ impl Session<'_> {
         self.evaluate("query", CallKind::Trivial, promql, time, &expected).map(|(_, found)| found)
     }
 
-    /// Evaluates an expression over a range; start and end in milliseconds since the epoch, the step in milliseconds.
+    /// Evaluates an expression over a range; start and end in milliseconds since 1970, the step in milliseconds.
     pub fn range(&mut self, promql: &str, start_ms: i64, end_ms: i64, step_ms: i64) -> Result<SeriesSet, Error> {
         let times = vec![("start", seconds(start_ms)), ("end", seconds(end_ms)), ("step", step(step_ms))];
         self.evaluate("query_range", CallKind::Evaluation, promql, times, &[ResultType::Matrix]).map(|(_, found)| found)

@@ -33,7 +33,7 @@ const METADATA: &str = "http://169.254.169.254";
 const SESSION: &str = "prometheusmirror";
 
 /// What is wrong with a response without keys.
-const NOT_KEYS: &str = "responds with no keys";
+const NOT_KEYS: &str = "responds without an access key";
 
 /// Keys, or why there are none.
 type FoundKeys = Result<Fetched<AwsKeys>, CredentialsFailure>;
@@ -96,7 +96,7 @@ impl Sources {
         let found = responses::of_profile(&text, profile).map(kept);
         found.ok_or_else(|| {
             CredentialsFailure::none(
-                format!("the file {} has no keys of the profile {profile}", path.display()),
+                format!("the file {} has no access key of the profile {profile}", path.display()),
                 "add aws_access_key_id and aws_secret_access_key to this profile, or name another one",
             )
         })

@@ -38,7 +38,7 @@ const RESERVED_HEADERS: [&str; 20] = [
 pub(super) fn headers(fields: &FileFields<'_>, folder: &Path) -> Result<Vec<(HeaderName, SecretSource)>, Unusable> {
     let Some(field) = fields.get("http_headers") else { return Ok(Vec::new()) };
     let mut headers = Vec::new();
-    let all = field.mapping()?;
+    let all = field.mapping("{X-Scope-OrgID: {values: [team-a]}}")?;
     for (name, field) in all.all() {
         let header: HeaderName =
             name.parse().map_err(|_| all.bad_at(field.place.line, "has a key that is not the name of a header"))?;
@@ -48,8 +48,8 @@ pub(super) fn headers(fields: &FileFields<'_>, folder: &Path) -> Result<Vec<(Hea
             ));
         }
         let before = headers.len();
-        let sources = field.fields(&["values", "secrets", "files"])?;
-        let items = |key| sources.get(key).map_or(Ok(Vec::new()), |list| list.list(MAX_ITEMS));
+        let sources = field.fields(&["values", "secrets", "files"], "{values: [team-a]}")?;
+        let items = |key| sources.get(key).map_or(Ok(Vec::new()), |list| list.list(MAX_ITEMS, "[team-a]"));
         for value in items("values")?.iter().chain(&items("secrets")?) {
             headers.push((header.clone(), given(value, SecretForm::HeaderValue)?));
         }
@@ -74,11 +74,11 @@ pub(super) fn query_parameters(fields: &FileFields<'_>) -> Result<Vec<(String, S
     ];
     let Some(field) = fields.get("query_parameters") else { return Ok(Vec::new()) };
     let mut parameters = Vec::new();
-    for (name, field) in field.mapping()?.all() {
+    for (name, field) in field.mapping("{namespace: [payments]}")?.all() {
         if OWN.contains(&name) {
             return Err(field.bad("is a parameter that the mirror sends itself; remove it"));
         }
-        for value in field.list(MAX_ITEMS)? {
+        for value in field.list(MAX_ITEMS, "[payments]")? {
             parameters.push((name.to_owned(), value.text_or_empty()?.to_owned()));
         }
         if parameters.len() > MAX_ITEMS {

@@ -14,7 +14,7 @@ pub(super) fn tls_settings(fields: &FileFields<'_>, folder: &Path) -> Result<Tls
         "insecure_skip_verify",
     ];
     let Some(field) = fields.get("tls_config") else { return Ok(TlsSettings::default()) };
-    let tls = field.fields(&KEYS)?;
+    let tls = field.fields(&KEYS, "{ca_file: ca.pem}")?;
     let versions = [("TLS12", TlsVersion::Tls12), ("TLS13", TlsVersion::Tls13)];
     let version = |key: &str| tls.get(key).map(|field| field.word(versions)).transpose();
     let settings = TlsSettings {
@@ -62,7 +62,9 @@ pub(super) fn proxy(fields: &FileFields<'_>) -> Result<ProxyChoice, Unusable> {
         return Ok(ProxyChoice::Direct);
     }
     let hosts = |field: FileField<'_>| {
-        field.text()?.parse().map_err(|_| field.bad("must be a comma-separated list of hosts, .domains and networks"))
+        field.text().ok().and_then(|text| text.parse().ok()).ok_or_else(|| {
+            field.bad("must be a comma-separated list of hosts, .domains and networks, such as .svc,10.0.0.0/8")
+        })
     };
     let no_proxy: NoProxy = no_proxy.map_or(Ok(NoProxy::default()), hosts)?;
     Proxy::at_url(url, no_proxy).map(ProxyChoice::Through).ok_or_else(|| {

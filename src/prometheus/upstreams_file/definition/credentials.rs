@@ -35,14 +35,15 @@ pub(super) fn credentials(fields: &FileFields<'_>, folder: &Path) -> Result<Cred
 }
 
 fn basic_auth(field: &FileField<'_>, folder: &Path) -> Result<CredentialsDefinition, Unusable> {
-    let fields = field.fields(&["username", "username_file", "password", "password_file"])?;
+    let fields = field
+        .fields(&["username", "username_file", "password", "password_file"], "{username: USER, password: PASSWORD}")?;
     let username = needed_secret(&fields, ["username", "username_file"], folder, SecretForm::Line)?;
     let password = secret(&fields, ["password", "password_file"], folder, SecretForm::Line)?;
     Ok(CredentialsDefinition::Basic { username, password })
 }
 
 fn authorization(field: &FileField<'_>, folder: &Path) -> Result<CredentialsDefinition, Unusable> {
-    let fields = field.fields(&["type", "credentials", "credentials_file"])?;
+    let fields = field.fields(&["type", "credentials", "credentials_file"], "{credentials_file: token}")?;
     let scheme = fields.get("type").map_or(Ok(BEARER.to_owned()), |field| scheme(&field))?;
     let credentials = needed_secret(&fields, ["credentials", "credentials_file"], folder, SecretForm::HeaderValue)?;
     Ok(CredentialsDefinition::Authorization { scheme, credentials })
@@ -53,13 +54,13 @@ fn oauth2(field: &FileField<'_>, folder: &Path) -> Result<CredentialsDefinition,
         "client_id", "client_secret", "client_secret_file", "token_url", "scopes", "endpoint_params", "tls_config",
         "proxy_url", "no_proxy",
     ];
-    let fields = field.fields(&KEYS)?;
+    let fields = field.fields(&KEYS, "{client_id: ID, client_secret: SECRET, token_url: URL}")?;
     let url = fields.needed("token_url")?;
     let (token_url, token_path, token_url_query) = split_url(url.text()?).map_err(|what| url.bad(what))?;
-    let scopes = fields.get("scopes").map_or(Ok(Vec::new()), |list| list.list(MAX_ITEMS))?;
+    let scopes = fields.get("scopes").map_or(Ok(Vec::new()), |list| list.list(MAX_ITEMS, "[metrics.read]"))?;
     let mut endpoint_params = Vec::new();
     if let Some(params) = fields.get("endpoint_params") {
-        for (name, value) in params.mapping()?.all() {
+        for (name, value) in params.mapping("{audience: prometheus}")?.all() {
             endpoint_params.push((name.to_owned(), Secret::new(value.text_or_empty()?)));
         }
     }
@@ -81,7 +82,7 @@ fn sigv4(field: &FileField<'_>, folder: &Path) -> Result<CredentialsDefinition, 
         "region", "access_key", "access_key_file", "secret_key", "secret_key_file", "profile", "role_arn",
         "external_id", "use_fips_sts_endpoint", "service_name",
     ];
-    let fields = field.fields(&KEYS)?;
+    let fields = field.fields(&KEYS, "{region: eu-west-1}")?;
     let is_word = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let word = |key: &str| match fields.get(key) {
         Some(field) if !field.text().is_ok_and(is_word) => Err(field.bad("must be letters, digits and dashes")),
