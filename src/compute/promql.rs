@@ -164,16 +164,15 @@ pub enum Rates {
 }
 
 impl Rates {
-    /// The sum of the rates in a range of `range_ms` milliseconds that ends `offset_ms` before the evaluation, times a factor.
-    fn sum(self, of: &Selector, range_ms: i64, offset_ms: i64, factor: &str) -> String {
+    /// The sum of the rates in a range of `range_ms` milliseconds that ends `offset_ms` before the evaluation.
+    fn sum(self, of: &Selector, range_ms: i64, offset_ms: i64) -> String {
         let range = format!("{}{}", samples(of, range_ms), offset(offset_ms));
         match self {
-            Rates::AsPromQl => format!("sum(rate({range})){factor}"),
-            Rates::OfFinite => NonFinite::NoValue
-                .guarded(&format!("sum(rate({range})){factor}"), &format!("sum(sum_over_time({range}))")),
+            Rates::AsPromQl => format!("sum(rate({range}))"),
+            Rates::OfFinite => format!("sum(rate({range})) + 0 * sum(sum_over_time({range}))"),
             Rates::OfLiving => {
                 let lives_until = format!("tlast_over_time({range}) + 4 * scrape_interval({range})");
-                format!("sum(rate({range}) and {lives_until} >= time() - {}){factor}", seconds(offset_ms))
+                format!("sum(rate({range}) and {lives_until} >= time() - {})", seconds(offset_ms))
             }
         }
     }
@@ -193,10 +192,10 @@ pub fn counters_in_bucket(
     rates: Rates,
 ) -> String {
     match method {
-        AggregationMethod::Mean => rates.sum(of, window_ms, offset_ms, ""),
-        AggregationMethod::Sum => rates.sum(of, window_ms, offset_ms, &format!(" * {}", seconds(bucket_ms))),
+        AggregationMethod::Mean => rates.sum(of, window_ms, offset_ms),
+        AggregationMethod::Sum => format!("({}) * {}", rates.sum(of, window_ms, offset_ms), seconds(bucket_ms)),
         AggregationMethod::Max | AggregationMethod::Min | AggregationMethod::Percentile(_) => {
-            let sum = rates.sum(of, rate_ms, 0, "");
+            let sum = rates.sum(of, rate_ms, 0);
             // The functions below take NaN and infinity for values.
             let finite = if rates == Rates::OfFinite { format!("({sum} > -Inf < Inf)") } else { sum };
             over_subquery(&finite, method, subquery, offset_ms)
@@ -283,7 +282,7 @@ mod tests {
             assert_eq!(promql, expected.replace('M', r#"{__name__="m"}"#), "{method:?}");
         };
         let plain = Rates::AsPromQl;
-        check(AggregationMethod::Sum, plain, "sum(rate(M[105s] offset 1ms)) * 90.5");
+        check(AggregationMethod::Sum, plain, "(sum(rate(M[105s] offset 1ms))) * 90.5");
         check(AggregationMethod::Mean, plain, "sum(rate(M[105s] offset 1ms))");
         check(AggregationMethod::Max, plain, "max_over_time(sum(rate(M[60s]))[90s499ms:15s] offset 1ms)");
         check(AggregationMethod::Min, plain, "min_over_time(sum(rate(M[60s]))[90s499ms:15s] offset 1ms)");
@@ -293,7 +292,7 @@ mod tests {
             "quantile_over_time(0.98, sum(rate(M[60s]))[90s499ms:15s] offset 1ms)",
         );
         let (rate, sum) = ("sum(rate(M[105s] offset 1ms))", "sum(sum_over_time(M[105s] offset 1ms))");
-        check(AggregationMethod::Sum, Rates::OfFinite, &format!("{rate} * 90.5 + 0 * {sum}"));
+        check(AggregationMethod::Sum, Rates::OfFinite, &format!("({rate} + 0 * {sum}) * 90.5"));
         check(AggregationMethod::Mean, Rates::OfFinite, &format!("{rate} + 0 * {sum}"));
         let finite = "(sum(rate(M[60s])) + 0 * sum(sum_over_time(M[60s])) > -Inf < Inf)";
         check(AggregationMethod::Max, Rates::OfFinite, &format!("max_over_time({finite}[90s499ms:15s] offset 1ms)"));
