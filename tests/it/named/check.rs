@@ -68,5 +68,6 @@ fn what_is_wrong_with_the_file_or_the_command_is_said() {
     let output = Command::new(BINARY).args(["--upstreams"]).env_clear().output().unwrap();
     assert!(String::from_utf8_lossy(&output.stderr).contains("--upstreams goes with check"));
     let output = Command::new(BINARY).args(["check", "--upstreams"]).env_clear().output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("--upstreams-file or UPSTREAMS_FILE must be given"));
 }
