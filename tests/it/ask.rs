@@ -133,7 +133,6 @@ fn points_are_shown_as_a_table_or_as_csv_and_as_a_plot_on_a_terminal() {
     assert_eq!(ask(&["--test"]), "OK\n");
     let names = ask(&["--names"]);
     assert!(names.lines().any(|name| name == "__gauge__") && names.lines().all(|name| !name.contains(' ')), "{names}");
-    assert_eq!(ask(&["--gauge", "room_celsius", "--start", "1000", "--end", "2000"]), "(nothing)\n");
 
     // On a terminal, a plot is below the table.
     require("script", "bsdutils");
@@ -236,6 +235,26 @@ fn a_table_that_is_cut_off_says_how_to_see_the_rest() {
     check(&gauge, "(there are more: raise --limit, or give a later --start)");
     check(&[&gauge[..], &["--latest-first"]].concat(), "(there are more: raise --limit, or give an earlier --end)");
     check(&["--values", "__gauge__", "--limit", "2"], "(there are more: raise --limit)");
+}
+
+#[test]
+fn a_table_without_points_says_why_as_the_explorer_does() {
+    let script = include_str!("../../src/web/response.js");
+    let check = |args: &[&str], begins: &str| {
+        let shown = ask(&[args, &["--start", "1000", "--end", "2000"]].concat());
+        let why = shown
+            .strip_prefix("0 points: ")
+            .and_then(|why| why.strip_suffix(", or see with --explain what was read.\n"));
+        let why = why.unwrap_or_else(|| panic!("{args:?}: {shown}"));
+        assert!(why.starts_with(begins) && script.contains(&format!("return \"{why}\";")), "{args:?}: {shown}");
+    };
+    check(&["--gauge", "room_celsius"], "there are no samples in this range");
+    check(&["--gauge", "room_celsius", "--method", "MEAN"], "no whole bucket of this range");
+    check(&["--expression", "sum(room_celsius)", "--method", "MEAN"], "in this range, the expression");
+    let none = ["--values", "__gauge__", "--prefix", "no_such"];
+    assert_eq!(ask(&none), "(nothing)\n");
+    let limited = ask(&with_times(&["--gauge", "room_celsius", "--limit", "0"], &times()));
+    assert!(limited.starts_with("(there are more: raise --limit"), "{limited}");
 }
 
 #[test]
