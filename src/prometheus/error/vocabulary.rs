@@ -55,7 +55,7 @@ impl<'a> Vocabulary<'a> {
         match &definition.credentials {
             _ if !self.is_of_credentials => {
                 let Definition { tls, proxy, .. } = definition;
-                Some(ConnectionKeys { prefix: "", url: definition.address_key(), tls, proxy })
+                Some(ConnectionKeys { prefix: "", url: definition.address_key, tls, proxy })
             }
             CredentialsDefinition::OAuth2(oauth2) => {
                 Some(ConnectionKeys { prefix: "oauth2.", url: "token_url", tls: &oauth2.tls, proxy: &oauth2.proxy })
@@ -77,7 +77,7 @@ impl<'a> Vocabulary<'a> {
     fn address(self, given: &str, part: &str) -> String {
         match self.definition.filter(|_| !self.is_of_credentials) {
             _ if self.is_of_mirror => format!("{part}the URL of the mirror"),
-            Some(definition) => format!("{part}{} in the upstreams file", definition.address_key()),
+            Some(definition) => format!("{part}{} in the upstreams file", definition.address_key),
             None => given.to_owned(),
         }
     }
