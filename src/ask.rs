@@ -9,6 +9,7 @@ mod show;
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::api::{Access, DEFAULT_TIMEOUT, Gateway, MAX_TIMEOUT_MS, Prepared, RequestHead, Routed, now_ms};
-use crate::check;
+use crate::check::{self, CommandError};
 use crate::error::{EXPLAIN_HEADER, KEY_HEADER};
 use crate::key::{ApiKey, CurrentKey};
 use crate::memory::MemoryBudget;
@@ -44,15 +45,6 @@ const TIMEOUT_MARGIN: Duration = Duration::from_secs(5);
 /// The maximum length of a response. A million points are shorter.
 const MAX_RESPONSE_BYTES: u64 = 256 << 20;
 
-/// Why a query could not be sent: a sentence that says what to do.
-#[derive(Debug)]
-pub enum AskError {
-    /// A flag is wrong, or one is missing.
-    Flags(String),
-    /// A file that a setting names is unusable, or the mirror does not respond.
-    Failed(String),
-}
-
 /// The output of `ask`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct AskOutput {
@@ -62,24 +54,27 @@ pub struct AskOutput {
     pub error: Option<String>,
 }
 
+/// The status and the body of a response.
+type Answer = Result<(u16, Vec<u8>), CommandError>;
+
 /// Sends a query, and formats the response.
 ///
 /// # Errors
 /// If the query cannot be sent. A response that reports an error is part of the output.
-pub fn run(command: &AskCommand) -> Result<AskOutput, AskError> {
+pub fn run(command: &AskCommand) -> Result<AskOutput, CommandError> {
     let AskCommand { flags, reach, api_key } = command;
-    let options = OutputOptions::of(flags, io::stdout().is_terminal()).map_err(AskError::Flags)?;
+    let options = OutputOptions::of(flags, io::stdout().is_terminal()).map_err(CommandError::Usage)?;
     let has_names = reach.upstreams_file.is_some() || flags.has("mirror") || flags.has("curl");
-    let request = request::from_flags(flags, now_ms(), has_names, read).map_err(AskError::Flags)?;
-    let key = api_key.as_ref().map(KeySource::read_once).transpose();
-    let key = key.map_err(|bad| AskError::Failed(bad.to_string()))?;
+    let request = request::from_flags(flags, now_ms(), has_names, read).map_err(CommandError::Usage)?;
+    let key = api_key.as_ref().map(KeySource::read_once).transpose().map_err(|bad| bad.to_string())?;
     if flags.has("curl") {
-        let text = curl::command(flags.value("mirror"), &request, key.is_some(), options.explains);
+        let to = (flags.value("mirror"), reach.ca_path.as_deref());
+        let text = curl::command(to, &request, key.is_some(), options.explains);
         return Ok(AskOutput { text, error: None });
     }
     let is_shown = io::stderr().is_terminal() && !flags.has("quiet");
     let (status, body) = with_progress(is_shown, || match flags.value("mirror") {
-        Some(url) => post(url, &request, key.as_deref(), options.explains),
+        Some(url) => post(url, reach.ca_path.as_deref(), &request, key.as_deref(), options.explains),
         None => run_here(reach, &request, options.explains),
     })?;
     Ok(show::shown(&request, status, &body, &options))
@@ -89,14 +84,10 @@ pub fn run(command: &AskCommand) -> Result<AskOutput, AskError> {
 ///
 /// # Errors
 /// If there is no response.
-fn post(mirror: &str, request: &AskRequest, key: Option<&ApiKey>, explains: bool) -> Result<(u16, Vec<u8>), AskError> {
-    if !["http://", "https://"].iter().any(|scheme| mirror.starts_with(scheme)) {
-        let text = "--mirror must begin with http:// or https://, such as http://prometheusmirror:9900";
-        return Err(AskError::Flags(text.to_owned()));
-    }
-    let agent = check::agent(timeout(&request.body) + TIMEOUT_MARGIN);
-    let shown = mirror.split('@').next_back().unwrap_or_default();
-    let failed = |error: ureq::Error| AskError::Failed(check::no_response(&format!("the mirror at {shown}"), &error));
+fn post(mirror: &str, ca: Option<&Path>, request: &AskRequest, key: Option<&ApiKey>, explains: bool) -> Answer {
+    let agent = check::agent(mirror, ca, timeout(&request.body) + TIMEOUT_MARGIN)?;
+    let shown = format!("the mirror at {}", mirror.split('@').next_back().unwrap_or_default());
+    let failed = |error: ureq::Error| CommandError::Failed(check::no_response(&shown, &error));
     let mut call = agent.post(format!("{}{}", mirror.trim_end_matches('/'), request.path));
     if let Some(key) = key {
         call = call.header(KEY_HEADER, key.reveal());
@@ -123,11 +114,11 @@ fn timeout(body: &Value) -> Duration {
 }
 
 /// Runs a request in this process. Gives the status and the body that a mirror would write.
-fn run_here(settings: &ReachSettings, request: &AskRequest, explains: bool) -> Result<(u16, Vec<u8>), AskError> {
+fn run_here(settings: &ReachSettings, request: &AskRequest, explains: bool) -> Answer {
     let metrics = Arc::new(Metrics::new(1, 0));
-    let (client, _) = reach::client(settings, 1, Duration::from_secs(300), &metrics).map_err(AskError::Failed)?;
+    let (client, _) = reach::client(settings, 1, Duration::from_secs(300), &metrics)?;
     // The gateway needs a key for its replies, but this function ignores their headers.
-    let key = ApiKey::new("ask").ok_or_else(|| AskError::Flags("there is no key".to_owned()))?;
+    let key = ApiKey::new("ask").ok_or_else(|| "there is no key".to_owned())?;
     let memory = MemoryBudget::new(MEMORY_BYTES);
     let gateway = Gateway::new(Arc::new(CurrentKey::fixed(key)), Access::default(), client, memory, metrics);
     let explain = explains.then_some("true");

@@ -26,7 +26,7 @@ pub use error::{
     Foreign, LookupFailure, Queued, Redirect, ServersSeen, ShownUpstream, Silence, StatusFailure, StatusMeaning,
     TlsFailure, WaitedFor, cut, shortened,
 };
-pub use http::Deadline;
+pub use http::{Deadline, mirror_without_tls};
 pub use upstream::Upstream;
 pub use upstream::all_named::Upstreams;
 pub use upstream::trivial_query::TRIVIAL_QUERY;

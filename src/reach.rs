@@ -1,5 +1,6 @@
 //! Makes the client of upstreams from settings, and reads the files that they name.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,9 +19,7 @@ pub fn client(
     metrics: &Arc<Metrics>,
 ) -> Result<(Client, Option<Proxy>), String> {
     let ReachSettings { allow_upstream, upstreams_file, ca_path, proxy, aws } = settings;
-    let authorities = ca_path.as_ref().map(|path| Authorities::from_path(path)).transpose();
-    let authorities = authorities
-        .map_err(|bad| format!("--ca-path must be the path of a PEM file, or of a directory of them, but {bad}"))?;
+    let authorities = authorities(ca_path.as_deref())?;
     let proxy = match proxy {
         None => None,
         Some(ProxySource::Given(proxy)) => Some(proxy.clone()),
@@ -28,11 +27,21 @@ pub fn client(
     };
     let reach = Reach {
         allowlist: allow_upstream.clone(),
-        authorities: authorities.unwrap_or_default(),
+        authorities,
         proxy: proxy.clone(),
         upstreams_file: upstreams_file.clone(),
         aws: aws.clone(),
     };
     let client = Client::new(workers, reach, connection_lifetime, Arc::clone(metrics));
     Ok((client.map_err(|bad| bad.to_string())?, proxy))
+}
+
+/// The authorities of `--ca-path`, or the public ones.
+///
+/// # Errors
+/// If a file is unusable: a sentence that names it.
+pub fn authorities(ca_path: Option<&Path>) -> Result<Authorities, String> {
+    let read = ca_path.map(Authorities::from_path).transpose();
+    let bad = |bad| format!("--ca-path must be the path of a PEM file, or of a directory of them, but {bad}");
+    read.map(Option::unwrap_or_default).map_err(bad)
 }

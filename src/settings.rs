@@ -28,7 +28,7 @@ use crate::prometheus::{Allowlist, AwsEnvironment, NoProxy, Proxy};
 
 use command_line::CommandLine;
 use given::GivenSettings;
-use table::{API_KEY, API_KEY_FILE, ASK, CHECK, COMPLETIONS, MANUAL, UPSTREAMS, UPSTREAMS_FILE};
+use table::{API_KEY, API_KEY_FILE, ASK, CA_PATH, CHECK, COMPLETIONS, MANUAL, UPSTREAMS, UPSTREAMS_FILE};
 
 pub use ask_flags::{ASK_FLAGS, AskFlag, AskFlags};
 pub use table::{Allowed, Fallback, Setting, TABLE};
@@ -128,6 +128,8 @@ pub struct Check {
     pub url: String,
     /// The source of the key that its response must carry, if a key is given.
     pub api_key: Option<KeySource>,
+    /// The CA certificates that it is verified against if the URL is `https`; see [`ReachSettings::ca_path`].
+    pub ca_path: Option<PathBuf>,
 }
 
 /// What the program is to do.
@@ -188,7 +190,8 @@ fn resolve(parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> Resul
         return Err(BadSetting(format!("--{flag} does not go with {name}; {name} --help describes {name}")));
     }
     if let Some(other) = ["mirror", "curl"].into_iter().find(|flag| ask_flags.has(flag))
-        && let Some(flag) = flags.keys().filter(|flag| ![API_KEY.flag, API_KEY_FILE.flag].contains(flag)).min()
+        && let Some(flag) =
+            flags.keys().filter(|one| ![API_KEY.flag, API_KEY_FILE.flag, CA_PATH.flag].contains(one)).min()
     {
         return Err(BadSetting(format!(
             "--{flag} does not go with --{other}: another mirror sends the query, by its own settings; leave out --{flag}"
@@ -209,9 +212,12 @@ fn resolve(parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> Resul
         ))),
         (Some(CHECK), []) => {
             let (listen, port) = given.listen()?;
-            Ok(Command::Check(Check { url: local_url(listen, port)?, api_key }))
+            Ok(Command::Check(Check { url: local_url(listen, port)?, api_key, ca_path: None }))
         }
-        (Some(CHECK), [url]) => Ok(Command::Check(Check { url: url.to_string_lossy().into_owned(), api_key })),
+        (Some(CHECK), [url]) => {
+            let (url, ca_path) = (url.to_string_lossy().into_owned(), given.path(&CA_PATH));
+            Ok(Command::Check(Check { url, api_key, ca_path }))
+        }
         (Some(ASK), []) => Ok(Command::Ask(Box::new(AskCommand { flags: ask_flags, reach: given.reach()?, api_key }))),
         (Some(COMPLETIONS), words) => shell::completions(words).map(Command::Show),
         (Some(MANUAL), []) => Ok(Command::Show(help::manual())),
@@ -360,7 +366,9 @@ mod tests {
         check(&["--log-level", "loud"], &[key], &["--log-level must be", "debug", "\"loud\""]);
         check(&["--nonsense"], &[key], &["--nonsense", "--help"]);
         check(&["--port"], &[key], &["--port must be followed by"]);
-        check(&["-x"], &[key], &["-x", "--help"]);
+        check(&["-x"], &[key], &["-x", "flag -x; --help lists"]);
+        check(&["check", "--typo"], &[], &["no flag --typo; check --help lists the flags"]);
+        check(&["ask", "--typo"], &[], &["no flag --typo; ask --help lists the flags"]);
     }
 
     #[test]
@@ -393,7 +401,7 @@ mod tests {
     #[test]
     fn check_takes_a_url_or_finds_the_local_mirror() {
         let check = |args: &[&str], variables: &[(&str, &str)], url: &str, api_key: Option<KeySource>| {
-            let expected = Command::Check(Check { url: url.to_owned(), api_key });
+            let expected = Command::Check(Check { url: url.to_owned(), api_key, ca_path: None });
             assert_eq!(resolved(args, variables), Ok(expected), "{args:?} {variables:?}");
         };
         let key = || Some(KeySource::Given(ApiKey::new("k").unwrap()));
@@ -401,6 +409,8 @@ mod tests {
         check(&["check"], &[("PORT", "80"), ("API_KEY", "k"), ("LISTEN", "0.0.0.0")], "http://127.0.0.1:80/", key());
         check(&["check", "--listen", "::1", "--port=1"], &[], "http://[::1]:1/", None);
         check(&["--api-key", "k", "check", "http://m/"], &[("PORT", "0")], "http://m/", key());
+        let checked = resolved(&["check", "https://m/", "--ca-path", "/ca"], &[("PORT", "0")]);
+        assert!(matches!(&checked, Ok(Command::Check(check)) if check.ca_path == Some("/ca".into())), "{checked:?}");
         check(&["check"], &[("API_KEY_FILE", "f")], "http://127.0.0.1:9900/", Some(KeySource::File("f".into())));
         for (args, part) in [
             (vec!["check", "--port", "0"], "give check its URL"),
@@ -428,10 +438,11 @@ mod tests {
         check(&["ask", "--ca-path", "/ca", "--upstreams-file", "/u", "--test"], None);
         check(&["ask", "--mirror", "http://m:1", "--api-key", "x", "--test"], None);
         for other in [&["--mirror", "http://m:1"][..], &["--curl"]] {
-            let args = [&["ask", "--test", "--ca-path", "/ca"], other].concat();
+            let args = [&["ask", "--test", "--no-proxy", "a"], other].concat();
             let error = resolved(&args, &[]).unwrap_err();
-            assert!(error.starts_with(&format!("--ca-path does not go with {}: ", other[0])), "{error}");
-            assert!(resolved(&[&["ask", "--test"], other].concat(), &[("CA_PATH", "/ca")]).is_ok());
+            assert!(error.starts_with(&format!("--no-proxy does not go with {}: ", other[0])), "{error}");
+            assert!(resolved(&[&["ask", "--test"], other].concat(), &[("NO_PROXY", "a")]).is_ok());
+            assert!(resolved(&[&["ask", "--test", "--ca-path", "/ca"], other].concat(), &[]).is_ok());
         }
         check(&["check", "--workers", "3", "--port", "1"], None);
         check(&["completions", "bash"], None);

@@ -4,9 +4,12 @@ use std::io;
 
 use serde_json::{Value, json};
 
-use crate::api::MAX_TIMEOUT_MS;
+use crate::check::mirror_url;
+use crate::model::aggregation::Aggregation;
 use crate::model::calendar::DateTime;
 use crate::model::duration;
+use crate::model::time::LATEST_MS;
+use crate::prometheus::Upstream;
 use crate::settings::AskFlags;
 
 /// A request of the Mirror API.
@@ -52,6 +55,14 @@ pub(super) fn from_flags(
             _ => format!("give one of {names}, not several"),
         });
     };
+    let is_empty = |flag: &&str| flags.value(flag) == Some("");
+    if let Some(flag) = ["upstream", "values", "gauge", "counter", "expression"].into_iter().find(is_empty) {
+        return Err(format!("--{flag} must not be empty"));
+    }
+    // The error does not repeat the URL, since it may contain a password.
+    if flags.value("mirror").is_some_and(|url| mirror_url(url).is_none()) {
+        return Err("--mirror must be a URL such as http://prometheusmirror:9900 (http or https)".to_owned());
+    }
     let times = times(flags, now_ms)?;
     if chosen == "request" {
         return from_file(flags, read);
@@ -119,7 +130,10 @@ fn from_file(flags: &AskFlags, read: impl Fn(&str) -> io::Result<String>) -> Res
 fn details(flags: &AskFlags) -> Result<Option<Value>, String> {
     let mut details = json!({});
     match (flags.value("url"), flags.value("upstream")) {
-        (Some(url), None) => details["url"] = json!(url),
+        (Some(url), None) => {
+            Upstream::at_url(url.trim()).map_err(|expected| format!("--url {expected}"))?;
+            details["url"] = json!(url);
+        }
         (None, Some(name)) => details["upstream"] = json!(name),
         (Some(_), Some(_)) => return Err("--url and --upstream exclude each other: give only one".to_owned()),
         (None, None) => return Ok(None),
@@ -128,13 +142,15 @@ fn details(flags: &AskFlags) -> Result<Option<Value>, String> {
 }
 
 fn with_options(flags: &AskFlags, mut details: Value) -> Result<Value, String> {
-    let timeout_ms = parsed(flags, "timeout", "a duration of at most 10m, such as 20s", |text| {
-        duration_ms(text).filter(|ms| ms.unsigned_abs() <= MAX_TIMEOUT_MS)
-    });
-    set(&mut details, "requestTimeout", timeout_ms?.map(Value::from));
-    set(&mut details, "scrapeInterval", duration(flags, "scrape-interval")?.map(Value::from));
-    set(&mut details, "nan_interpretation", word(flags, "nan", ["NONE", "ZERO"])?);
-    set(&mut details, "partialResponse", word(flags, "partial-response", ["deny", "allow"])?);
+    let at_most = |flag, most| {
+        let is_allowed = |ms: &i64| Some(*ms) <= duration_ms(most);
+        let allowed = format!("a duration of at most {most}, such as 20s");
+        parsed(flags, flag, &allowed, |text| duration_ms(text).filter(is_allowed).map(Value::from))
+    };
+    set(&mut details, "requestTimeout", at_most("timeout", "10m")?);
+    set(&mut details, "scrapeInterval", at_most("scrape-interval", "1d")?);
+    set(&mut details, "nan_interpretation", word(flags, "nan", &["NONE", "ZERO"])?);
+    set(&mut details, "partialResponse", word(flags, "partial-response", &["deny", "allow"])?);
     Ok(details)
 }
 
@@ -154,8 +170,8 @@ fn metric_query(flags: &AskFlags, chosen: &str, mut query: Value) -> Result<Valu
     query["conditions"] = [vec![source], labels(flags)?].concat().into();
     query["latestFirst"] = json!(flags.has("latest-first"));
     set(&mut query, "limit", number(flags, "limit")?);
-    let bucket = duration(flags, "bucket")?;
-    match (flags.value("method"), bucket) {
+    let method = word(flags, "method", &Aggregation::methods().collect::<Vec<_>>())?;
+    match (method, duration(flags, "bucket")?) {
         (Some(method), bucket) => {
             let bucket = bucket.unwrap_or(DEFAULT_BUCKET_MS);
             query["aggregation"] = json!({"_type": "Aggregation", "method": method, "bucketSizeMillis": bucket});
@@ -177,6 +193,9 @@ fn times(flags: &AskFlags, now_ms: i64) -> Result<Value, String> {
         (Some(start), None) => start,
         (None, last) => (end - last.unwrap_or(DEFAULT_LAST_MS)).max(1),
     };
+    if start > end {
+        return Err("--start must not be after --end, or after now if --end is not given".to_owned());
+    }
     Ok(json!({"startTime": start, "endTime": end}))
 }
 
@@ -221,10 +240,11 @@ fn parsed<T>(
     flags.value(flag).map(checked).transpose()
 }
 
-/// One of two words.
-fn word(flags: &AskFlags, flag: &str, [one, other]: [&str; 2]) -> Result<Option<Value>, String> {
-    let is_known = |text: &&str| [one, other].contains(text);
-    parsed(flags, flag, &format!("{one} or {other}"), |text| Some(text).filter(is_known).map(Value::from))
+/// One of these words, regardless of case.
+fn word(flags: &AskFlags, flag: &str, words: &[&str]) -> Result<Option<Value>, String> {
+    let is_known = |text: &&str| words.iter().any(|word| word.eq_ignore_ascii_case(text));
+    let allowed = format!("one of {}", words.join(", "));
+    parsed(flags, flag, &allowed, |text| Some(text).filter(is_known).map(Value::from))
 }
 
 fn number(flags: &AskFlags, flag: &str) -> Result<Option<Value>, String> {
@@ -239,7 +259,7 @@ fn duration(flags: &AskFlags, flag: &str) -> Result<Option<i64>, String> {
 fn duration_ms(text: &str) -> Option<i64> {
     // Years differ in length.
     let ms = duration::parse_ms(text).filter(|_| !text.contains('y'))?;
-    i64::try_from(ms).ok().filter(|&ms| ms > 0)
+    i64::try_from(ms).ok().filter(|ms| (1..=LATEST_MS).contains(ms))
 }
 
 /// A time in milliseconds since 1970.
@@ -249,10 +269,9 @@ fn time(flags: &AskFlags, flag: &str) -> Result<Option<i64>, String> {
 }
 
 fn time_ms(text: &str) -> Option<i64> {
-    if let Ok(number) = text.parse::<i64>() {
-        return (number >= 0).then(|| if number < SMALLEST_MILLISECONDS { number * 1_000 } else { number });
-    }
-    DateTime::parse_ms(text)
+    let in_ms = |number: i64| if number < SMALLEST_MILLISECONDS { number.saturating_mul(1_000) } else { number };
+    let ms = text.parse().ok().map(in_ms).or_else(|| DateTime::parse_ms(text));
+    ms.filter(|ms| (0..=LATEST_MS).contains(ms))
 }
 
 #[cfg(test)]
@@ -285,7 +304,7 @@ mod tests {
         ] {
             assert_eq!(time_ms(text), Some(ms), "{text}");
         }
-        for bad in ["", "-1", "now", "2017-09-03"] {
+        for bad in ["", "-1", "-9223372036854775808", "253402300800000", "now", "2017-09-03"] {
             assert_eq!(time_ms(bad), None, "{bad}");
         }
     }

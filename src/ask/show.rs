@@ -53,7 +53,7 @@ pub(super) fn shown(request: &AskRequest, status: u16, body: &[u8], options: &Ou
         OutputFormat::Json => format!("{}\n", String::from_utf8_lossy(body)),
         _ if error.is_some() => String::new(),
         OutputFormat::Csv => Table::of(&response).csv(),
-        OutputFormat::Table => Table::of(&response).text(request.body["query"]["latestFirst"] == true),
+        OutputFormat::Table => Table::of(&response).text(&request.body["query"]),
     };
     if options.has_plot && error.is_none() {
         let drawn = plot::plot(&points(&response));
@@ -137,8 +137,8 @@ impl Table {
         }
     }
 
-    /// The table with aligned columns, and whether there is more. `is_latest_first` says which points a limit leaves out.
-    fn text(&self, is_latest_first: bool) -> String {
+    /// The table with aligned columns, and why it is empty, or whether there is more.
+    fn text(&self, query: &Value) -> String {
         let columns = self.rows[0].len();
         // Neither a single column nor an empty table has a header.
         let shown = if columns > 1 && self.rows.len() > 1 { &self.rows[..] } else { &self.rows[1..] };
@@ -154,15 +154,16 @@ impl Table {
             // Writing to a string does not fail, here and below.
             let _ = writeln!(text, "{}", cells.collect::<Vec<_>>().join("  ").trim_end());
         }
-        if shown.is_empty() {
-            text.push_str("(nothing)\n");
-        }
         if self.is_partial {
-            text.push_str(match (columns, is_latest_first) {
+            text.push_str(match (columns, query["latestFirst"] == true) {
                 (1, _) => "(there are more: raise --limit)\n",
                 (_, false) => "(there are more: raise --limit, or give a later --start)\n",
                 (_, true) => "(there are more: raise --limit, or give an earlier --end)\n",
             });
+        } else if shown.is_empty() && columns > 1 {
+            let _ = writeln!(text, "0 points: {}, or see with --explain what was read.", no_points(query));
+        } else if shown.is_empty() {
+            text.push_str("(nothing)\n");
         }
         text
     }
@@ -178,6 +179,17 @@ impl Table {
         };
         let line = |row: &Vec<String>| row.iter().map(cell).collect::<Vec<_>>().join(",") + "\n";
         self.rows.iter().map(line).collect()
+    }
+}
+
+/// Why a query has no points, and what to change. The explorer says the same.
+fn no_points(query: &Value) -> &'static str {
+    if items(&query["conditions"]).iter().any(|condition| condition["key"] == "~") {
+        "in this range, the expression has no values that count. Check the names in it, choose a longer range"
+    } else if query["aggregation"].is_null() {
+        "there are no samples in this range that count. Choose a longer one"
+    } else {
+        "no whole bucket of this range has samples that count. Choose a longer range, or shorter buckets"
     }
 }
 

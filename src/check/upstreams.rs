@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use std::{iter, thread};
 
+use super::CommandError;
 use crate::api::DEFAULT_TIMEOUT;
 use crate::memory::MemoryBudget;
 use crate::metrics::Metrics;
@@ -21,22 +22,14 @@ const MAX_AT_A_TIME: usize = 16;
 /// The memory for responses, each of which is a single number.
 const MEMORY_BYTES: usize = 16 << 20;
 
-/// The result of the check.
-#[derive(Debug)]
-pub struct Report {
-    /// A line for each upstream, or for each replica of an upstream that has several.
-    pub lines: String,
-    /// Whether all of them respond.
-    pub is_good: bool,
-}
-
-/// Tests all upstreams.
+/// Tests all upstreams: a line for each, or for each replica of an upstream that has several, and whether all of them respond.
 ///
 /// # Errors
-/// If the upstreams file, or another file that a setting names, is unusable: a sentence that says what to do.
-pub fn run(settings: &ReachSettings) -> Result<Report, String> {
+/// If no upstreams file is given, or a file that a setting names is unusable.
+pub fn run(settings: &ReachSettings) -> Result<(String, bool), CommandError> {
     if settings.upstreams_file.is_none() {
-        return Err("--upstreams-file or UPSTREAMS_FILE must be given: the file to check".to_owned());
+        let missing = "--upstreams-file or UPSTREAMS_FILE must be given: the file to check";
+        return Err(CommandError::Usage(missing.to_owned()));
     }
     let metrics = Arc::new(Metrics::new(1, 0));
     let (client, _) = reach::client(settings, MAX_AT_A_TIME, Duration::from_secs(60), &metrics)?;
@@ -49,7 +42,7 @@ pub fn run(settings: &ReachSettings) -> Result<Report, String> {
         }
     });
     let is_good = verdicts.iter().all(|(_, is_good)| *is_good);
-    Ok(Report { lines: verdicts.into_iter().map(|(line, _)| line).collect(), is_good })
+    Ok((verdicts.into_iter().map(|(line, _)| line).collect(), is_good))
 }
 
 /// The results of `work` for 0, 1, 2 and so on, in this order. Several threads do the work.

@@ -30,7 +30,7 @@ use crate::prometheus::upstreams_file::definition::Definition;
 pub(super) use call_context::CallContext;
 pub(super) use credentials_failure::AtIssuer;
 pub(super) use issuer::Issuer;
-pub(super) use predicate::predicate;
+pub(super) use predicate::{predicate, predicate_of_mirror};
 pub(super) use shortened::{logged, one_line};
 
 pub use api_failure::{ApiCause, ApiFailure};

@@ -31,3 +31,4 @@ pub(super) use transport::{ANY_PATIENCE, SharedTransport, Transport};
 
 pub use authorize::UnsignedCall;
 pub use deadline::Deadline;
+pub use tls_failure::mirror_without_tls;

@@ -26,7 +26,11 @@ impl AskFlag {
 pub static ASK_FLAGS: [AskFlag; 30] = [
     flag("url", "URL", "Query the Prometheus at this base URL, which may contain a user and password."),
     flag("upstream", "NAME", "Query this upstream of --upstreams-file; not needed if the file has only one."),
-    flag("mirror", "URL", "Send the request to the mirror that runs at this URL, with the key of --api-key."),
+    flag(
+        "mirror",
+        "URL",
+        "Send the request to the mirror at this URL, with the key of --api-key. --ca-path applies to https.",
+    ),
     flag("timeout", "DURATION", "Timeout of the request, such as 20s."),
     flag("scrape-interval", "DURATION", "Scrape interval of the metrics, such as 15s."),
     flag("nan", "WORD", "What a NaN sample becomes: NONE (no point) or ZERO (the number 0)."),

@@ -79,8 +79,8 @@ impl CommandLine {
     }
 
     fn unknown(&self, flag: &str) -> BadSetting {
-        let help = if self.is_ask() { "ask --help" } else { "--help" };
-        BadSetting(format!("there is no flag {flag}; {help} lists the flags"))
+        let of = self.subcommand.map(|subcommand| format!("{} ", subcommand.name)).unwrap_or_default();
+        BadSetting(format!("there is no flag {flag}; {of}--help lists the flags"))
     }
 }
 

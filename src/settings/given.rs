@@ -48,7 +48,8 @@ impl<V: Fn(&str) -> Option<OsString>> GivenSettings<V> {
         }
     }
 
-    fn path(&self, setting: &'static Setting) -> Option<PathBuf> {
+    /// The path that a setting contains, if it is given.
+    pub(super) fn path(&self, setting: &'static Setting) -> Option<PathBuf> {
         self.given(setting).map(|given| PathBuf::from(given.value))
     }
 

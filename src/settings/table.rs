@@ -289,9 +289,9 @@ pub(super) static SUBCOMMANDS: [Subcommand; 4] = [
         purpose: "check whether a mirror is ready, or whether the named upstreams respond",
         help: &[
             "Checks whether the mirror at URL is ready. Without a URL, checks the mirror on this machine that has the same flags \
-             and variables. If a key is given, the response must carry it.",
+             and variables. If a key is given, the response must carry it. An https URL is verified against --ca-path.",
             "With --upstreams, sends a query to each upstream and replica of --upstreams-file, and prints a line for each.",
-            "The exit code is 0 if the mirror is ready or all upstreams respond, 1 if not, or 2 if the flags are wrong.",
+            "The exit code is 0 if the mirror is ready or all upstreams respond, 1 if not, or 2 if the command line is wrong.",
         ],
     },
     Subcommand {

@@ -133,7 +133,6 @@ fn points_are_shown_as_a_table_or_as_csv_and_as_a_plot_on_a_terminal() {
     assert_eq!(ask(&["--test"]), "OK\n");
     let names = ask(&["--names"]);
     assert!(names.lines().any(|name| name == "__gauge__") && names.lines().all(|name| !name.contains(' ')), "{names}");
-    assert_eq!(ask(&["--gauge", "room_celsius", "--start", "1000", "--end", "2000"]), "(nothing)\n");
 
     // On a terminal, a plot is below the table.
     require("script", "bsdutils");
@@ -239,6 +238,26 @@ fn a_table_that_is_cut_off_says_how_to_see_the_rest() {
 }
 
 #[test]
+fn a_table_without_points_says_why_as_the_explorer_does() {
+    let script = include_str!("../../src/web/response.js");
+    let check = |args: &[&str], begins: &str| {
+        let shown = ask(&[args, &["--start", "1000", "--end", "2000"]].concat());
+        let why = shown
+            .strip_prefix("0 points: ")
+            .and_then(|why| why.strip_suffix(", or see with --explain what was read.\n"));
+        let why = why.unwrap_or_else(|| panic!("{args:?}: {shown}"));
+        assert!(why.starts_with(begins) && script.contains(&format!("return \"{why}\";")), "{args:?}: {shown}");
+    };
+    check(&["--gauge", "room_celsius"], "there are no samples in this range");
+    check(&["--gauge", "room_celsius", "--method", "MEAN"], "no whole bucket of this range");
+    check(&["--expression", "sum(room_celsius)", "--method", "MEAN"], "in this range, the expression");
+    let none = ["--values", "__gauge__", "--prefix", "no_such"];
+    assert_eq!(ask(&none), "(nothing)\n");
+    let limited = ask(&with_times(&["--gauge", "room_celsius", "--limit", "0"], &times()));
+    assert!(limited.starts_with("(there are more: raise --limit"), "{limited}");
+}
+
+#[test]
 fn an_only_upstream_of_the_file_need_not_be_named() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().to_str().unwrap();
@@ -285,7 +304,10 @@ fn a_running_mirror_gets_the_key_and_curl_sends_the_same_query() {
     assert!(stderr(&gone).contains("does not respond"), "{}", stderr(&gone));
     let without_scheme = run(&["ask", "--mirror", "127.0.0.1:9900", "--url", &url, "--test"]);
     assert_eq!(without_scheme.status.code(), Some(2));
-    assert!(stderr(&without_scheme).contains("--mirror must begin with http:// or https://"), "{without_scheme:?}");
+    assert!(
+        stderr(&without_scheme).contains("--mirror must be a URL such as http://prometheusmirror:9900"),
+        "{without_scheme:?}"
+    );
 }
 
 #[test]
@@ -331,14 +353,28 @@ fn wrong_flags_are_2_and_an_error_response_is_1_and_each_says_what_to_do() {
         (vec!["ask", "--url", &url, "--gauge", "x", "--label", "job"], "such as job=payment"),
         (vec!["ask", "--url", &url, "--gauge", "x", "--format", "xml"], "table, json or csv"),
         (vec!["ask", "--url", &url, "--gauge", "x", "--format", "csv", "--explain"], "--explain needs --format table"),
-        (vec!["ask", "--url", &url, "--gauge", "x", "--nan", "zero"], "--nan must be NONE or ZERO, not \"zero\""),
+        (vec!["ask", "--url", &url, "--gauge", "x", "--nan", "null"], "--nan must be one of NONE, ZERO, not \"null\""),
         (
             vec!["ask", "--url", &url, "--gauge", "x", "--partial-response", "no"],
-            "--partial-response must be deny or allow, not \"no\"",
+            "--partial-response must be one of deny, allow, not \"no\"",
         ),
         (vec!["ask", "--url", &url, "--test", "--timeout", "20m"], "--timeout must be a duration of at most 10m"),
         (vec!["ask", "--url", &url, "--test", "--timeout", "0s"], "--timeout must be a duration of at most 10m"),
         (vec!["ask", "--url", &url, "--gauge", "x", "--limit", "many"], "whole number"),
+        (vec!["ask", "--url", "nonsense", "--test"], "--url must begin with"),
+        (vec!["ask", "--url", "", "--test"], "--url must begin with"),
+        (vec!["ask", "--url", &url, "--gauge", ""], "--gauge must not be empty"),
+        (vec!["ask", "--mirror", "https://", "--test"], "--mirror must be a URL"),
+        (vec!["ask", "--mirror", "nonsense", "--curl", "--test"], "--mirror must be a URL"),
+        (vec!["ask", "--url", &url, "--gauge", "x", "--method", "MODE"], "--method must be one of MEAN, "),
+        (vec!["ask", "--url", &url, "--gauge", "x", "--method", "MEAN", "--bucket", "8500000d"], "--bucket must be"),
+        (
+            vec!["ask", "--url", &url, "--test", "--scrape-interval", "25h"],
+            "--scrape-interval must be a duration of at most 1d",
+        ),
+        (vec!["ask", "--url", &url, "--gauge", "x", "--start", "2", "--end", "1"], "--start must not be after --end"),
+        (vec!["ask", "--url", &url, "--gauge", "x", "--end", "253402300800000"], "--end must be a time"),
+        (vec!["ask", "--typo"], "there is no flag --typo; ask --help lists the flags"),
         (vec!["ask", "--request", "/nowhere"], "/nowhere cannot be read"),
         (vec!["ask", "--gauge"], "--gauge must be followed by NAME"),
         (vec!["ask", "--nonsense"], "--nonsense"),
@@ -356,8 +392,6 @@ fn wrong_flags_are_2_and_an_error_response_is_1_and_each_says_what_to_do() {
     for (args, says) in [
         (vec!["ask", "--url", &url, "--gauge", "never_there"], "never_there"),
         (vec!["ask", "--url", "http://127.0.0.1:1", "--test"], "127.0.0.1:1"),
-        (vec!["ask", "--url", "nonsense", "--test"], "connectionDetails.url"),
-        (vec!["ask", "--url", &url, "--gauge", "x", "--method", "MODE"], "MODE"),
         (vec!["ask", "--upstream", "none", "--test"], "none"),
         (vec!["ask", "--upstreams-file", "/nowhere", "--upstream", "a", "--test"], "/nowhere"),
     ] {

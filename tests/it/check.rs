@@ -5,7 +5,9 @@ use std::net::TcpListener;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use crate::support::certificates::Certificates;
 use crate::support::mirror::{API_KEY, BINARY, Mirror};
+use crate::support::nginx;
 use crate::support::process::{free_port, wait_until};
 use crate::support::stub::{Reply, Stub};
 
@@ -76,8 +78,55 @@ fn what_does_not_respond_or_not_well_fails() {
     check(&["http://no-such-name.invalid/"], &[], 1, &["no-such-name.invalid", "does not respond"]);
     let mirror = Mirror::start();
     check(&[&format!("{}/nowhere", mirror.base())], &[], 1, &["/nowhere responds with 404 instead of 200"]);
-    check(&["http://user:hush@m/"], &[], 1, &["http://prometheusmirror:9900/", "without user and password"]);
+    check(&["http://user:hush@m/"], &[], 2, &["http://prometheusmirror:9900/", "without user and password"]);
+    check(&["nonsense"], &[], 2, &["http://prometheusmirror:9900/"]);
     check(&["--port", "many"], &[], 2, &["--port must be"]);
+    check(&["--typo"], &[], 2, &["check --help lists the flags"]);
+}
+
+#[test]
+fn a_mirror_behind_a_private_authority_is_trusted_by_the_ca_path_and_told_of_in_plain_words() {
+    let (certificates, mirror) = (Certificates::of("localhost"), Mirror::start());
+    let Certificates { authority, certificate, key, .. } = &certificates;
+    let server = format!(
+        "ssl_certificate {}; ssl_certificate_key {}; location / {{ proxy_pass {}; }}",
+        certificate.display(),
+        key.display(),
+        mirror.base()
+    );
+    let ingress = nginx::start(" ssl", "", &server);
+    let (good, port) = (format!("https://localhost:{}", ingress.port()), ingress.port());
+    let ca = authority.to_str().unwrap();
+    let variables = [("API_KEY", API_KEY)];
+    check(&[&good, "--ca-path", ca], &variables, 0, &[&good, "right key"]);
+    check(&[&good], &[("API_KEY", API_KEY), ("CA_PATH", ca)], 0, &["right key"]);
+    let ask = |url: &str, more: &[&str]| {
+        let args = [&["ask", "--mirror", url, "--url", "http://127.0.0.1:1", "--test"], more].concat();
+        let output = Command::new(BINARY).args(args).env_clear().output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    // The mirror answers that there is no Prometheus.
+    let (code, said) = ask(&good, &["--ca-path", ca]);
+    assert!(code == 1 && said.contains("Prometheus at 127.0.0.1:1 cannot be reached"), "{said}");
+    let untrusted =
+        "its certificate is issued by an authority that this command does not trust (it trusts the public ones";
+    for (url, parts) in [
+        (good.clone(), [untrusted, "added to the --ca-path of this command"]),
+        (
+            format!("https{}", mirror.base().strip_prefix("http").unwrap()),
+            ["does not speak TLS on this port", "http://"],
+        ),
+    ] {
+        check(&[&url], &[], 1, &[&[url.as_str()], &parts[..]].concat());
+        let (code, said) = ask(&url, &[]);
+        assert!(code == 1 && [url.as_str(), parts[0], parts[1]].iter().all(|part| said.contains(part)), "{said}");
+    }
+    let other_name = format!("https://127.0.0.1:{port}");
+    check(&[&other_name, "--ca-path", ca], &[], 1, &["not for this host", "use a host in the URL of the mirror"]);
+    check(&[&good, "--ca-path", "/nowhere"], &[], 1, &["--ca-path must be", "/nowhere"]);
+    // The file is not needed for http.
+    check(&[mirror.base(), "--ca-path", "/nowhere"], &[], 0, &["200"]);
+    check(&[&format!("http://localhost:{port}")], &[], 1, &["responds with 400", "requires https"]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use ureq::tls::{Certificate, RootCerts};
 
 use crate::file::{self, Unreadable};
 
@@ -32,6 +33,12 @@ impl Authorities {
             certificates.extend(certificates_in(&file).map_err(|what| bad(&file, &what))?);
         }
         Ok(Authorities(Some(certificates)))
+    }
+
+    /// The authorities in the form that ureq's own TLS needs.
+    pub fn root_certs(&self) -> RootCerts {
+        let root = |der: &CertificateDer<'_>| Certificate::from_der(der).to_owned();
+        self.0.as_ref().map_or(RootCerts::WebPki, |certificates| certificates.iter().map(root).into())
     }
 
     /// The authorities in the form that the TLS library needs.

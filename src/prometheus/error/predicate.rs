@@ -5,6 +5,7 @@ use crate::prometheus::upstreams_file::definition::Definition;
 
 use super::ErrorKind;
 use super::circumstances::{CallKind, Circumstances, any_of};
+use super::connect_failure::ConnectFailure;
 use super::vocabulary::Vocabulary;
 
 /// What went wrong and what to do about it, as the predicate of a sentence about an upstream. `definition` is that of an upstream
@@ -15,6 +16,11 @@ pub(in crate::prometheus) fn predicate(
     circumstances: &Circumstances,
 ) -> String {
     predicate_in(Vocabulary::new(definition, kind), kind, circumstances)
+}
+
+/// Why a mirror that `ask` or `check` calls cannot be connected to, and what to do about it, as a predicate.
+pub(in crate::prometheus) fn predicate_of_mirror(failure: ConnectFailure) -> String {
+    predicate_in(Vocabulary::of_mirror(), &ErrorKind::Unconnected(failure), &Circumstances::NONE)
 }
 
 /// The predicate, if the vocabulary is already known. The table of the texts: a sentence for each kind.

@@ -36,7 +36,8 @@ impl TlsFailure {
             TlsFailure::OtherName => return format!("its certificate is not for {}", words.expected_name()),
             TlsFailure::UnknownIssuer => {
                 return format!(
-                    "its certificate is issued by an authority that this mirror does not trust ({})",
+                    "its certificate is issued by an authority that {} does not trust ({})",
+                    words.program(),
                     words.trusted_authorities()
                 );
             }
@@ -53,16 +54,11 @@ impl TlsFailure {
             }
             TlsFailure::Version1 => "its certificate is of X.509 version 1, which is not accepted",
             TlsFailure::OtherPurpose => "its certificate is not meant for servers (extended key usage)",
-            TlsFailure::ClientCertificate(None) => {
-                return format!("{} requires a client certificate, but the mirror sent none", words.server());
-            }
+            TlsFailure::ClientCertificate(None) => "it requires a client certificate, but got none",
             TlsFailure::ClientCertificate(Some(why)) => {
-                return format!(
-                    "{} requires a client certificate, or refuses the one that the mirror sent ({why})",
-                    words.server()
-                );
+                return format!("it requires a client certificate, or refuses the one that it got ({why})");
             }
-            TlsFailure::Incompatible => "it has no TLS version or cipher suite in common with this mirror",
+            TlsFailure::Incompatible => "it has no TLS version or cipher suite in common with its client",
             TlsFailure::Other(reason) => reason,
         };
         cause.to_owned()
@@ -82,7 +78,7 @@ impl TlsFailure {
             TlsFailure::OtherKey => {
                 return format!("replace the authority in {} by the one that issued the certificate", words.ca_file());
             }
-            TlsFailure::Expired => "renew the certificate, or check the clock of this mirror's machine",
+            TlsFailure::Expired => "renew the certificate, or check the clocks of both machines",
             TlsFailure::NotYetValid => "check the clocks of both machines",
             TlsFailure::Authority => {
                 return format!(

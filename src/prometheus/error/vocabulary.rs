@@ -14,6 +14,8 @@ pub(super) struct Vocabulary<'a> {
     is_of_credentials: bool,
     /// Whether the error is about the proxy in front of either, to which `server_name` does not apply.
     is_of_proxy: bool,
+    /// Whether the error is about a mirror that `ask` or `check` calls.
+    is_of_mirror: bool,
     /// The timeout of the request, if it expired.
     timeout_ms: Option<u128>,
 }
@@ -28,14 +30,18 @@ struct ConnectionKeys<'a> {
     proxy: &'a ProxyChoice,
 }
 
-const CA_PATH: &str = "the --ca-path of this mirror";
 const REQUEST_TIMEOUT: &str = "requestTimeout in the Connection Details";
 
 impl<'a> Vocabulary<'a> {
     /// The vocabulary for a failure at an upstream of this definition, or at one of Connection Details.
     pub(super) fn new(definition: Option<&'a Definition>, kind: &ErrorKind) -> Vocabulary<'a> {
         let is_of_credentials = matches!(kind, ErrorKind::Credentials(_));
-        Vocabulary { definition, is_of_credentials, is_of_proxy: false, timeout_ms: kind.whole_ms() }
+        Vocabulary { definition, is_of_credentials, timeout_ms: kind.whole_ms(), ..Vocabulary::default() }
+    }
+
+    /// The vocabulary for a failure at a mirror.
+    pub(super) fn of_mirror() -> Vocabulary<'a> {
+        Vocabulary { is_of_mirror: true, ..Vocabulary::default() }
     }
 
     /// The vocabulary for a failure at the proxy.
@@ -49,7 +55,7 @@ impl<'a> Vocabulary<'a> {
         match &definition.credentials {
             _ if !self.is_of_credentials => {
                 let Definition { tls, proxy, .. } = definition;
-                Some(ConnectionKeys { prefix: "", url: definition.address_key(), tls, proxy })
+                Some(ConnectionKeys { prefix: "", url: definition.address_key, tls, proxy })
             }
             CredentialsDefinition::OAuth2(oauth2) => {
                 Some(ConnectionKeys { prefix: "oauth2.", url: "token_url", tls: &oauth2.tls, proxy: &oauth2.proxy })
@@ -70,7 +76,8 @@ impl<'a> Vocabulary<'a> {
     /// The setting of the address or of a part of it: `given`, or a part of the address in the upstreams file, such as "the host of ".
     fn address(self, given: &str, part: &str) -> String {
         match self.definition.filter(|_| !self.is_of_credentials) {
-            Some(definition) => format!("{part}{} in the upstreams file", definition.address_key()),
+            _ if self.is_of_mirror => format!("{part}the URL of the mirror"),
+            Some(definition) => format!("{part}{} in the upstreams file", definition.address_key),
             None => given.to_owned(),
         }
     }
@@ -129,13 +136,19 @@ impl<'a> Vocabulary<'a> {
 
     /// The setting whose file an authority must be added to.
     pub(super) fn ca_file(self) -> String {
+        let ca_path = format!("the --ca-path of {}", self.program());
         match (self.own_ca(), self.tls_keys()) {
             (Some(ca), _) => self.key(ca),
             (None, Some(keys)) => {
-                format!("{}, or {CA_PATH}", self.key(&format!("{}tls_config.ca_file", keys.prefix)))
+                format!("{}, or {ca_path}", self.key(&format!("{}tls_config.ca_file", keys.prefix)))
             }
-            (None, None) => CA_PATH.to_owned(),
+            (None, None) => ca_path,
         }
+    }
+
+    /// The program that makes the connection.
+    pub(super) fn program(self) -> &'static str {
+        if self.is_of_mirror { "this command" } else { "this mirror" }
     }
 
     /// The key of the upstream's own authorities, if it has some: `ca` or `ca_file`.
@@ -146,15 +159,6 @@ impl<'a> Vocabulary<'a> {
     /// The keys whose authorities are in force. For the proxy of `--proxy`, those of `--ca-path` are.
     fn tls_keys(self) -> Option<ConnectionKeys<'a>> {
         self.keys().filter(|keys| !self.is_of_proxy || matches!(keys.proxy, ProxyChoice::Through(_)))
-    }
-
-    /// The server that an error is about, as the subject of a clause.
-    pub(super) fn server(self) -> &'static str {
-        match (self.is_of_proxy, self.is_of_credentials) {
-            (true, _) => "the proxy",
-            (false, true) => "the server",
-            (false, false) => "the upstream",
-        }
     }
 
     /// What the certificate of a server should be for.
@@ -168,6 +172,9 @@ impl<'a> Vocabulary<'a> {
     /// What to change if the certificate is for another name.
     pub(super) fn other_name_remedy(self) -> String {
         const FOR_HOST: &str = "that the certificate is for, or have it issued for this host (subjectAltName)";
+        if self.is_of_mirror {
+            return format!("use a host in the URL of the mirror {FOR_HOST}");
+        }
         let Some(ConnectionKeys { prefix, url, tls, .. }) = self.keys() else {
             return format!(
                 "use a host in url {FOR_HOST}; for an upstream of the upstreams file, server_name in its tls_config says which \
@@ -185,6 +192,9 @@ impl<'a> Vocabulary<'a> {
 
     /// What to change if a client certificate is required.
     pub(super) fn client_certificate_remedy(self) -> String {
+        if self.is_of_mirror {
+            return "this command has none, so give a URL of the mirror that requires none".to_owned();
+        }
         let Some(ConnectionKeys { prefix, tls, .. }) = self.keys() else {
             return "list the upstream in the --upstreams-file of this mirror, with a client certificate of an authority that it trusts \
                     (cert_file and key_file in its tls_config)"
@@ -238,7 +248,7 @@ mod tests {
     use crate::prometheus::error::credentials_failure::{AtIssuer, CredentialsFailure};
     use crate::prometheus::error::foreign::Foreign;
     use crate::prometheus::error::issuer::Issuer;
-    use crate::prometheus::error::predicate::predicate;
+    use crate::prometheus::error::predicate::{predicate, predicate_of_mirror};
     use crate::prometheus::error::silence::{Silence, WaitedFor};
     use crate::prometheus::error::status_failure::StatusFailure;
     use crate::prometheus::error::tls_failure::TlsFailure;
@@ -282,6 +292,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_with_tls_to_a_mirror_is_told_without_words_of_upstreams() {
+        let failures = every_kind().into_iter().filter_map(|kind| match kind {
+            ErrorKind::Unconnected(failure @ (ConnectFailure::Tls(_) | ConnectFailure::NotTls)) => Some(failure),
+            _ => None,
+        });
+        let texts: Vec<String> = failures.map(predicate_of_mirror).collect();
+        assert!(texts.len() > 8, "{texts:?}");
+        for text in texts {
+            let others = ["Connection Details", "upstream", "this mirror", "Prometheus"];
+            assert!(!others.iter().any(|word| text.contains(word)), "{text}");
+        }
+    }
+
+    #[test]
     fn settings_of_the_upstreams_file_are_named_by_their_keys() {
         let of_upstream = ErrorKind::Closed;
         let of_credentials = ErrorKind::Credentials(Box::new(CredentialsFailure::NO_KEYS));
@@ -297,11 +321,6 @@ mod tests {
         check(through, &of_credentials, proxy, "--proxy of this mirror");
         check(OAUTH2, &of_credentials, proxy, "oauth2.proxy_url of upstream a in the upstreams file");
         check(OAUTH2, &of_upstream, proxy, "--proxy of this mirror");
-
-        let server = |words: Vocabulary<'_>| words.server().to_owned();
-        check("", &of_upstream, server, "the upstream");
-        check(OAUTH2, &of_credentials, server, "the server");
-        check("", &of_upstream, |words| words.at_proxy().server().to_owned(), "the proxy");
 
         let authorities = |words: Vocabulary<'_>| words.authorities().to_owned();
         check("  tls_config: {ca_file: x}", &of_upstream, authorities, "tls_config.ca_file");

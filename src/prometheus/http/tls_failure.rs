@@ -4,7 +4,7 @@ use std::io;
 
 use ureq::Error;
 
-use crate::prometheus::error::{ConnectFailure, TlsFailure};
+use crate::prometheus::error::{ConnectFailure, TlsFailure, predicate_of_mirror};
 
 /// The meaning of a failed handshake, after a wait of `waited_ms`.
 pub(super) fn of_handshake(error: Error, waited_ms: u128) -> ConnectFailure {
@@ -25,6 +25,12 @@ pub(super) fn of_handshake(error: Error, waited_ms: u128) -> ConnectFailure {
 /// The meaning of an error of a TLS stream, if the TLS library raised it.
 pub(super) fn of_rustls(error: &io::Error) -> Option<ConnectFailure> {
     error.get_ref()?.downcast_ref::<rustls::Error>().map(of_tls)
+}
+
+/// Why there is no TLS connection to a mirror, and what to change, as a predicate. `None` if the TLS library did not raise the error.
+pub fn mirror_without_tls(error: &Error) -> Option<String> {
+    let Error::Io(error) = error else { return None };
+    of_rustls(error).map(predicate_of_mirror)
 }
 
 fn of_tls(error: &rustls::Error) -> ConnectFailure {

@@ -45,6 +45,8 @@ const MAX_IN_FLIGHT: usize = 1_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::prometheus) struct Definition {
     pub(in crate::prometheus) name: String,
+    /// The key to change if an address is wrong: `url` or `urls`.
+    pub(in crate::prometheus) address_key: &'static str,
     /// The address, or those of several replicas in the order of preference.
     pub(in crate::prometheus) addresses: Vec<Address>,
     pub(in crate::prometheus) credentials: CredentialsDefinition,
@@ -54,13 +56,6 @@ pub(in crate::prometheus) struct Definition {
     pub(in crate::prometheus) tls: TlsSettings,
     pub(in crate::prometheus) proxy: ProxyChoice,
     pub(in crate::prometheus) options: Options,
-}
-
-impl Definition {
-    /// The key to change if an address is wrong.
-    pub(in crate::prometheus) fn address_key(&self) -> &'static str {
-        if self.addresses.len() > 1 { "urls" } else { "url" }
-    }
 }
 
 /// Options that apply to the queries to an upstream.
@@ -168,9 +163,11 @@ fn definitions(document: &FileField<'_>, folder: &Path) -> Result<Vec<Definition
 fn definition(fields: &FileFields<'_>, folder: &Path) -> Result<Definition, Unusable> {
     refuse_true(fields, "follow_redirects", "the mirror never follows redirects, which could leak a secret")?;
     refuse_true(fields, "enable_http2", "the mirror speaks HTTP/1.1")?;
+    let (address_key, addresses) = addresses(fields)?;
     Ok(Definition {
         name: name(&fields.needed("name")?)?,
-        addresses: addresses(fields)?,
+        address_key,
+        addresses,
         credentials: credentials(fields, folder)?,
         headers: headers(fields, folder)?,
         query_parameters: query_parameters(fields)?,
@@ -202,9 +199,9 @@ fn name(field: &FileField<'_>) -> Result<String, Unusable> {
     })
 }
 
-fn addresses(fields: &FileFields<'_>) -> Result<Vec<Address>, Unusable> {
+fn addresses(fields: &FileFields<'_>) -> Result<(&'static str, Vec<Address>), Unusable> {
     match fields.at_most_one(&["url", "urls"])? {
-        Some((0, field)) => Ok(vec![address(&field)?]),
+        Some((0, field)) => Ok(("url", vec![address(&field)?])),
         Some((_, list)) => {
             let mut addresses: Vec<Address> = Vec::new();
             for field in list.list(MAX_REPLICAS, "[https://prometheus-0.example, https://prometheus-1.example]")? {
@@ -214,7 +211,7 @@ fn addresses(fields: &FileFields<'_>) -> Result<Vec<Address>, Unusable> {
                 }
                 addresses.push(address);
             }
-            Ok(addresses)
+            Ok(("urls", addresses))
         }
         None => Err(fields.bad("has neither url nor urls, of which it needs one")),
     }
@@ -276,6 +273,7 @@ mod tests {
     fn a_url_is_enough() {
         let expected = Definition {
             name: "a".to_owned(),
+            address_key: "url",
             addresses: vec![Address::at_url("http://p").unwrap().address],
             credentials: CredentialsDefinition::None,
             headers: Vec::new(),
@@ -349,7 +347,7 @@ mod tests {
         let header = |name: &str, source| (name.parse().unwrap(), source);
         assert_eq!(one.name, "team-a.b_1");
         assert_eq!(one.addresses.iter().map(Address::base).collect::<Vec<_>>(), ["https://one/x", "https://two/x"]);
-        assert_eq!(one.address_key(), "urls");
+        assert_eq!(one.address_key, "urls");
         let two = || "X-Two";
         let expected = [
             header("X-Scope-OrgID", given(HeaderValue, "team-a")),

@@ -167,12 +167,7 @@ fn a_client_certificate_that_is_demanded_is_said() {
         let mirror = Mirror::start_with(&["--ca-path", authority.to_str().unwrap()]);
         let details = json!({"url": format!("https://localhost:{}/", server.port())});
         for _ in 0..3 {
-            check_fails(
-                &mirror,
-                &details,
-                SECOND * 2,
-                &["the upstream requires a client certificate", "--upstreams-file"],
-            );
+            check_fails(&mirror, &details, SECOND * 2, &["it requires a client certificate", "--upstreams-file"]);
         }
     }
 }

@@ -32,7 +32,16 @@ fn each_upstream_and_replica_has_a_line_and_the_exit_code_says_whether_all_answe
     let [down, up] = lines.lines().collect::<Vec<_>>().try_into().unwrap();
     assert!(down.starts_with("one (127.0.0.1:1): FAILED: cannot be reached: Connection refused; check "), "{down}");
     assert_eq!(down.matches("127.0.0.1:1").count(), 1, "{down}");
+    assert!(down.contains("check the port of urls in the upstreams file"), "{down}");
     assert!(up.contains("): OK, ") && code == 1, "{up}");
+
+    // An error names the key that the file has.
+    for key in ["url: http://127.0.0.1:1", "urls: ['http://127.0.0.1:1']"] {
+        files.upstreams(&format!("upstreams: [{{name: one, {key}}}]"));
+        let (_, line, _) = check(&files, &["--upstreams"]);
+        let (name, _) = key.split_once(':').unwrap();
+        assert!(line.contains(&format!("check the port of {name} in the upstreams file")), "{line}");
+    }
 }
 
 #[test]
@@ -68,5 +77,6 @@ fn what_is_wrong_with_the_file_or_the_command_is_said() {
     let output = Command::new(BINARY).args(["--upstreams"]).env_clear().output().unwrap();
     assert!(String::from_utf8_lossy(&output.stderr).contains("--upstreams goes with check"));
     let output = Command::new(BINARY).args(["check", "--upstreams"]).env_clear().output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("--upstreams-file or UPSTREAMS_FILE must be given"));
 }
