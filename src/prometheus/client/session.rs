@@ -223,13 +223,13 @@ impl Session<'_> {
 
     /// Whether the upstream may be VictoriaMetrics: what the responses say or, before the first one, what earlier requests found.
     pub fn may_be_victoria_metrics(&self) -> bool {
-        let was_one = || self.client.victoria_metrics.contain(&self.upstream, Instant::now());
+        let was_one = || self.client.victoria_metrics.has(&self.upstream, Instant::now());
         self.saw_victoria_metrics.unwrap_or_else(was_one)
     }
 
     fn note_engine(&mut self, is_victoria_metrics: bool) {
         if is_victoria_metrics && !self.is_victoria_metrics() {
-            self.client.victoria_metrics.add(&self.upstream, Instant::now());
+            self.client.victoria_metrics.add(self.upstream.clone(), Instant::now());
         }
         self.saw_victoria_metrics = Some(is_victoria_metrics || self.is_victoria_metrics());
     }
