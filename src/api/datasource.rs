@@ -247,10 +247,12 @@ fn invalid(details: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::request::TestConnectionRequest;
 
     fn datasource(json: &str) -> Result<Datasource, String> {
-        let details: ConnectionDetails = serde_json::from_str(json).unwrap();
-        Datasource::new(&Directory::default(), &details).map_err(|error| error.to_string())
+        let json = format!(r#"{{"connectionDetails":{json}}}"#);
+        let request: TestConnectionRequest = serde_json::from_str(&json).unwrap();
+        Datasource::new(&Directory::default(), &request.connection_details).map_err(|error| error.to_string())
     }
 
     #[test]
