@@ -21,12 +21,12 @@ use crate::prometheus::error::{
 use crate::prometheus::http::{Deadline, Transport};
 use crate::prometheus::upstream::Upstream;
 
+use super::Client;
 use super::call_record::CallRecord;
-use super::{Client, MAX_CALLS};
 
 /// The calls of one request to one upstream.
 ///
-/// All calls end before the deadline of the request. A request makes at most [`MAX_CALLS`] of them, and what they return counts
+/// All calls end before the deadline of the request. A request makes at most [`MAX_CALLS`](crate::prometheus::MAX_CALLS) of them, and what they return counts
 /// towards its memory. Each method that makes calls fails with an [`Error`], which names the upstream and the query and says what
 /// to do.
 ///
@@ -186,11 +186,6 @@ impl Session<'_> {
     /// How many calls the request has made.
     pub fn calls(&self) -> u32 {
         self.calls
-    }
-
-    /// How many more calls the request may make.
-    pub fn calls_left(&self) -> u32 {
-        MAX_CALLS.saturating_sub(self.calls)
     }
 
     /// The time spent on all calls.

@@ -121,11 +121,6 @@ impl StatusFailure {
         })
     }
 
-    /// The words that the upstream wrote.
-    pub(in crate::prometheus) fn words_of_peer(&mut self) -> impl Iterator<Item = &mut String> {
-        self.challenges.iter_mut().chain(&mut self.words)
-    }
-
     /// Whether the query is too long for the server or the proxy in front of it.
     pub(in crate::prometheus) fn is_too_long(&self) -> bool {
         self.meaning == StatusMeaning::TooLong
