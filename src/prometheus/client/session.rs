@@ -26,9 +26,9 @@ use super::call_record::CallRecord;
 
 /// The calls of one request to one upstream.
 ///
-/// All calls end before the deadline of the request. A request makes at most [`MAX_CALLS`](crate::prometheus::MAX_CALLS) of them, and what they return counts
-/// towards its memory. Each method that makes calls fails with an [`Error`], which names the upstream and the query and says what
-/// to do.
+/// All calls end before the deadline of the request. A request makes at most [`MAX_CALLS`](crate::prometheus::MAX_CALLS) of
+/// them, and what they return counts towards its memory. Each method that makes calls fails with an [`Error`], which names the
+/// upstream and the query and says what to do.
 ///
 /// An upstream of the upstreams file may have several replicas. The session stays with one of them, because responses of two
 /// replicas do not fit together. After a failure, the caller may switch to another one and repeat everything:
