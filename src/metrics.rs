@@ -13,6 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Metric, Registry};
+use rlimit::Resource;
 
 use crate::compute::screen::Dropped;
 
@@ -254,7 +255,8 @@ fn registry_with_constants(mut table: MetricTable, workers: usize, queue: usize)
     let started: Gauge<f64, AtomicU64> =
         table.common("process_start_time_seconds", "Start time of the process, in seconds since 1970");
     started.set(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64());
-    table.common::<Level>("process_max_fds", "Maximum number of open file descriptors").set(process::max_descriptors());
+    let max_descriptors = Resource::NOFILE.get_soft().unwrap_or(0);
+    table.common::<Level>("process_max_fds", "Maximum number of open file descriptors").set(max_descriptors);
     table.0
 }
 

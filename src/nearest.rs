@@ -28,6 +28,11 @@ pub(crate) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>, 
     near.into_iter().map(|(_, name)| name).collect()
 }
 
+/// The question whether the nearest of the known names was meant; empty if none is near.
+pub(crate) fn did_you_mean<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> String {
+    nearest(name, known, 1).first().map(|near| format!("did you mean {near}? ")).unwrap_or_default()
+}
+
 fn fold_into(folded: &mut Vec<u8>, name: &str) {
     folded.clear();
     folded.extend(name.bytes().filter(|&byte| byte != b'_').map(|byte| byte.to_ascii_lowercase()));

@@ -11,6 +11,7 @@ mod decode;
 mod error;
 mod http;
 pub(crate) mod internals;
+mod remembered;
 mod upstream;
 mod upstreams_file;
 

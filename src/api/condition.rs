@@ -240,9 +240,11 @@ fn add_value(values: &mut LabelValues, key: &Name, value: &Scalar, type_name: Op
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::request::FieldNamesQuery;
 
     fn conditions(json: &str) -> Conditions {
-        serde_json::from_str(json).unwrap()
+        let query: FieldNamesQuery = serde_json::from_str(&format!(r#"{{"conditions":{json}}}"#)).unwrap();
+        query.conditions
     }
 
     fn values(json: &str) -> Result<LabelValues, Error> {

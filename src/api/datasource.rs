@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::model::query::{NanInterpretation, PartialResponse};
-use crate::nearest::nearest;
+use crate::nearest::did_you_mean;
 use crate::prometheus::{Upstream, Upstreams};
 use crate::wire::connection_details::{ConnectionDetails, DetailsFault, DetailsField, FIELDS};
 use crate::wire::response::ErrorBody;
@@ -110,14 +110,11 @@ fn named(directory: &Directory<'_>, name: Option<&str>) -> Result<Upstream, Erro
         Some(_) if names.is_empty() => {
             "connectionDetails.upstream names an upstream, but this mirror has none (--upstreams-file): give host and port, or url".to_owned()
         }
-        Some(name) => {
-            let near = nearest(name, names.iter().map(String::as_str), 1).first().map(|near| format!("did you mean {near}? "));
-            format!(
-                "connectionDetails.upstream names no upstream that this mirror has: {}give {}",
-                near.unwrap_or_default(),
-                choice(directory)
-            )
-        }
+        Some(name) => format!(
+            "connectionDetails.upstream names no upstream that this mirror has: {}give {}",
+            did_you_mean(name, names.iter().map(String::as_str)),
+            choice(directory)
+        ),
     };
     Err(invalid(details))
 }
@@ -172,8 +169,7 @@ fn described(fault: &DetailsFault) -> String {
         DetailsFault::Twice(name) => format!("connectionDetails.{name} is given twice: remove one of the two"),
         DetailsFault::Unknown(name) => {
             let shown = name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
-            let near = name.as_ref().and_then(|name| nearest(name, FIELDS, 1).first().copied());
-            let meant = near.map(|near| format!("did you mean {near}? ")).unwrap_or_default();
+            let meant = name.as_ref().map(|name| did_you_mean(name, FIELDS)).unwrap_or_default();
             format!(
                 "connectionDetails has an unknown field{shown}: {meant}The fields are {}. Fields that begin with _ are ignored.",
                 FIELDS.join(", ")
@@ -251,10 +247,12 @@ fn invalid(details: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::request::TestConnectionRequest;
 
     fn datasource(json: &str) -> Result<Datasource, String> {
-        let details: ConnectionDetails = serde_json::from_str(json).unwrap();
-        Datasource::new(&Directory::default(), &details).map_err(|error| error.to_string())
+        let json = format!(r#"{{"connectionDetails":{json}}}"#);
+        let request: TestConnectionRequest = serde_json::from_str(&json).unwrap();
+        Datasource::new(&Directory::default(), &request.connection_details).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::api::datasource::{Datasource, Directory};
-use crate::api::explain;
 use crate::api::method::{MethodRequest, PreparedQuery};
 use crate::api::query::QueryContext;
 use crate::api::reply::{CallSummary, Note, OTHER, Reply};
 use crate::api::request_head::{RequestHead, normal_path};
 use crate::api::routes::{API_PREFIX, OK, Page, PageContent, Route, RouteTarget};
-use crate::error::Error;
-use crate::key::CurrentKey;
+use crate::api::{connection, explain};
+use crate::error::{Error, KEY_HEADER};
+use crate::key::{ApiKey, CurrentKey};
 use crate::memory::MemoryBudget;
 use crate::metrics::{Metrics, SharedPage};
 use crate::model::trace::Trace;
@@ -120,7 +120,7 @@ impl Gateway {
     /// Finds the route for the path of a request, and checks that the request may use it.
     pub fn route(&self, head: &RequestHead<'_>) -> Routed {
         let path = normal_path(head.target);
-        let is_trusted = self.trusts(head.key);
+        let is_trusted = self.trusts(&self.key.get(), head.key);
         if path.starts_with(API_PREFIX) {
             if head.is_cross_origin() {
                 return Routed::Reply(Reply::of_error(OTHER, &Error::CrossOrigin));
@@ -147,9 +147,9 @@ impl Gateway {
         }
     }
 
-    /// Whether a request with this key, or without one, is allowed.
-    fn trusts(&self, key: Option<&str>) -> bool {
-        !self.access.requires_key || key.is_some_and(|key| self.key.get().is(key))
+    /// Whether a request with the key `sent`, or without one, is allowed.
+    fn trusts(&self, current: &ApiKey, sent: Option<&str>) -> bool {
+        !self.access.requires_key || sent.is_some_and(|sent| current.is(sent))
     }
 
     /// Renders a page.
@@ -176,7 +176,7 @@ impl Gateway {
             Err(error) => return Prepared::Reply(request.refuse(&error)),
         };
         if request.api_method.only_checks {
-            return Prepared::Reply(request.confirm());
+            return Prepared::Reply(Reply::ok(request.route_name, connection::success()));
         }
         let deadline = Deadline::new(turn_began, datasource.timeout);
         match self.client.lane(&datasource.upstream) {
@@ -225,11 +225,13 @@ impl Gateway {
 
     /// Adds the mirror's key, by which StackState recognises its mirror. `key` is the key of the request: if requests must carry
     /// the key, only a client that sent it gets it back.
-    pub fn add_key(&self, reply: Reply, key: Option<&str>) -> Reply {
+    pub fn add_key(&self, mut reply: Reply, key: Option<&str>) -> Reply {
         // The key is read once: a client with an old key must not get the new one if the key changes in between.
         let current = self.key.get();
-        let may_know = !self.access.requires_key || key.is_some_and(|key| current.is(key));
-        reply.keyed(may_know.then_some(&*current))
+        if self.trusts(&current, key) {
+            reply.headers.push((KEY_HEADER, current.reveal().to_owned()));
+        }
+        reply
     }
 
     /// Counts a reply that was written `took` after the turn of its request began.
@@ -272,8 +274,6 @@ mod tests {
     use crate::api::method::ApiMethod;
     use crate::api::metric_query;
     use crate::api::query::MirrorQuery;
-    use crate::error::KEY_HEADER;
-    use crate::key::ApiKey;
     use crate::prometheus::{Authorities, AwsEnvironment, Reach};
 
     const KEY: &str = "key-of-tests";

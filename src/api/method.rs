@@ -3,7 +3,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::api::connection;
 use crate::api::datasource::{Datasource, Directory};
 use crate::api::query::{CheckedQuery, MirrorQuery};
 use crate::api::reply::Reply;
@@ -56,11 +55,6 @@ impl MethodRequest {
             reply.body = explanation::add(reply.body, explanation.unwrap_or(&Explanation::default()));
         }
         reply
-    }
-
-    /// The reply to a valid request that was only to be checked.
-    pub(super) fn confirm(self) -> Reply {
-        Reply::ok(self.route_name, connection::success())
     }
 }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::error::{Error, KEY_HEADER, RETRY_AFTER_S};
-use crate::key::ApiKey;
 use crate::log;
 use crate::memory::ResponseMemory;
 use crate::prometheus::{Session, Upstream};
@@ -69,12 +68,6 @@ impl Reply {
     /// The reply to a request whose head is refused, whatever its path.
     pub fn of_bad_head(error: &Error) -> Reply {
         Reply::of_error(OTHER, error)
-    }
-
-    /// Adds the key, or nothing if the client may not know it.
-    pub(super) fn keyed(mut self, key: Option<&ApiKey>) -> Reply {
-        self.headers.extend(key.map(|key| (KEY_HEADER, key.reveal().to_owned())));
-        self
     }
 }
 

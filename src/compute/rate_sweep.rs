@@ -137,10 +137,8 @@ impl Sweep {
     /// Applies the events of one instant.
     fn apply(&mut self, at_once: &[Event]) {
         for event in at_once {
-            match event.kind {
-                EventKind::Rate => self.rates.set(event.series as usize, Some(event.rate)),
-                EventKind::NoRate | EventKind::Forgotten => self.rates.set(event.series as usize, None),
-            }
+            let rate = (event.kind == EventKind::Rate).then_some(event.rate);
+            self.rates.set(event.series as usize, rate);
         }
         let is_scraped = at_once.iter().any(|event| event.kind != EventKind::Forgotten);
         if is_scraped && self.spec.grid.index_of(at_once[0].at).is_some() {

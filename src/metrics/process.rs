@@ -3,8 +3,6 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use rlimit::Resource;
-
 use crate::sync::Mutex;
 
 /// How long the number of open descriptors is cached. Counting takes the kernel microseconds for each.
@@ -35,11 +33,6 @@ impl OpenDescriptors {
 fn open_descriptors() -> u64 {
     // One of them is for the directory itself.
     fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count().saturating_sub(1) as u64)
-}
-
-/// The maximum number of open file descriptors.
-pub(super) fn max_descriptors() -> u64 {
-    Resource::NOFILE.get_soft().unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ pub(super) mod sample_query;
 pub(super) mod session;
 
 mod health;
-mod learnt;
 mod params;
 
 use std::hash::{BuildHasher, RandomState};
@@ -21,13 +20,17 @@ use super::access::{Allowlist, Authorities, Proxy};
 use super::credentials::aws::environment::AwsEnvironment;
 use super::error::{Error, ErrorKind};
 use super::http::{Deadline, SharedTransport, Transport};
+use super::remembered::Remembered;
 use super::upstream::Upstream;
 use super::upstream::all_named::Upstreams;
 use health::Health;
-use learnt::LearntUpstreams;
 
 /// The most calls that one request may make.
 pub const MAX_CALLS: u32 = 100;
+
+/// How long the mirror remembers what it has learnt about an upstream, and about how many upstreams. Then it tries again.
+const LEARNT_FOR: Duration = Duration::from_secs(3600);
+const MAX_LEARNT: usize = 256;
 
 /// Queries upstreams for all requests.
 ///
@@ -46,9 +49,9 @@ pub struct Client {
     transport: Transport,
     /// The upstreams of the upstreams file.
     pub upstreams: Upstreams,
-    get_only: LearntUpstreams,
-    without_remote_read: LearntUpstreams,
-    victoria_metrics: LearntUpstreams,
+    get_only: Remembered<Upstream>,
+    without_remote_read: Remembered<Upstream>,
+    victoria_metrics: Remembered<Upstream>,
     health: Health,
     lanes: RandomState,
     workers: usize,
@@ -87,9 +90,9 @@ impl Client {
         Ok(Client {
             transport: shared.to_given_upstreams(allowlist),
             upstreams: Upstreams::new(upstreams_file, shared, aws)?,
-            get_only: LearntUpstreams::default(),
-            without_remote_read: LearntUpstreams::default(),
-            victoria_metrics: LearntUpstreams::default(),
+            get_only: Remembered::new(MAX_LEARNT, LEARNT_FOR),
+            without_remote_read: Remembered::new(MAX_LEARNT, LEARNT_FOR),
+            victoria_metrics: Remembered::new(MAX_LEARNT, LEARNT_FOR),
             health: Health::default(),
             lanes: RandomState::new(),
             workers,

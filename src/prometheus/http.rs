@@ -12,7 +12,6 @@ mod dns;
 mod failure;
 mod form;
 mod lookup;
-mod mute;
 mod response;
 mod rotating_transport;
 mod tcp;

@@ -137,11 +137,6 @@ impl Upstream {
         (!address.is_shortened()).then(|| format!("{scheme}://{}", address.name()))
     }
 
-    /// Whether it is defined in the upstreams file.
-    pub fn is_named(&self) -> bool {
-        self.in_file().is_some()
-    }
-
     /// The address of this replica, if the upstream has several.
     pub fn replica(&self) -> Option<&str> {
         let is_one_of_several = self.definition()?.addresses.len() > 1;
@@ -211,8 +206,6 @@ impl Upstream {
             base: self.address().base().to_owned(),
             is_https: self.address().is_https(),
             has_credentials: self.target().credentials.has_credentials(),
-            is_named: self.is_named(),
-            is_signed: self.in_file().is_some_and(|(upstream, _)| upstream.is_signed()),
         }
     }
 }

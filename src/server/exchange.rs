@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use tiny_http::{Method, Request};
+use tiny_http::Request;
 
 use crate::api::{Gateway, MethodRequest, Prepared, PreparedQuery, Queued, Reply, RequestHead, Routed, normal_path};
 use crate::error::{EXPLAIN_HEADER, Error, KEY_HEADER};
@@ -116,7 +116,6 @@ impl Exchange {
             client_connection.end();
         }
         let (route_name, status) = (reply.route_name, reply.status);
-        let has_body = *request.method() != Method::Head;
         let reply = shared.gateway.add_key(reply, header(&request, KEY_HEADER));
         let Reply { headers, body, note, memory, .. } = reply;
         let id = Arc::clone(trace.request_id());
@@ -127,11 +126,11 @@ impl Exchange {
             shared.gateway.count(route_name, status, &note, took);
             drop(in_flight);
             log::in_request(&id, || {
-                let cut = if is_whole || !has_body { "" } else { "its client did not take all of it in" };
+                let cut = if is_whole { "" } else { "its client did not take all of it in" };
                 note.log(|| line.millis("duration_ms", took).text("cut", cut));
             });
         });
-        let outgoing = OutgoingReply::new(status, headers, body, memory, account);
+        let outgoing = OutgoingReply::new(request.method(), status, headers, body, memory, account);
         let is_whole =
             if is_read { outgoing.write_at_once(request) } else { request.respond(outgoing.into_response()).is_ok() };
         if !is_whole {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::memory::ResponseMemory;
 use crate::server::os::socket::CONNECTION_TIMEOUT;
 
-use tiny_http::{Header, Request, Response, StatusCode};
+use tiny_http::{Header, Method, Request, Response, StatusCode};
 
 /// How long a client may take to receive a whole reply, which may have tens of megabytes. The timeout between two of its bytes
 /// is in `server/os/socket`.
@@ -26,6 +26,8 @@ pub(super) type Account = Box<dyn FnOnce(bool) + Send>;
 pub(super) struct OutgoingReply {
     status: StatusCode,
     headers: Vec<Header>,
+    /// The length of the body, which the reply to `HEAD` announces but does not have.
+    length: usize,
     body: ReplyBody,
 }
 
@@ -38,35 +40,37 @@ struct ReplyBody {
 
 impl OutgoingReply {
     pub(super) fn new(
+        method: &Method,
         status: u16,
         headers: impl Iterator<Item = (&'static str, String)>,
-        body: Vec<u8>,
+        mut body: Vec<u8>,
         memory: Option<ResponseMemory>,
         account: Account,
     ) -> OutgoingReply {
         let headers = headers.filter_map(|(name, value)| Header::from_bytes(name, value).ok()).collect();
-        OutgoingReply { status: StatusCode(status), headers, body: ReplyBody::new(body, memory, account) }
+        let length = body.len();
+        if *method == Method::Head {
+            body.clear();
+        }
+        OutgoingReply { status: StatusCode(status), headers, length, body: ReplyBody::new(body, memory, account) }
     }
 
     /// The reply for tiny_http to write, eight kilobytes at a time. The account is called when tiny_http drops the body: `respond`
     /// returns later, since tiny_http first reads the rest of the request's body, which may take long.
     pub(super) fn into_response(self) -> Response<impl Read> {
-        let length = self.body.length();
-        response(self.status, self.headers, self.body, length)
+        response(self.status, self.headers, self.body, self.length)
     }
 
     /// Writes the reply to a request whose body was read completely; otherwise, tiny_http would wait for the rest of the body
     /// first. Returns whether the whole reply was written.
     pub(super) fn write_at_once(self, request: Request) -> bool {
-        let OutgoingReply { status, headers, mut body } = self;
-        let has_body = *request.method() != tiny_http::Method::Head;
-        let length = body.length();
+        let OutgoingReply { status, headers, length, mut body } = self;
         let mut head = Vec::with_capacity(HEAD_BYTES);
         let (version, of_request) = (request.http_version().clone(), request.headers());
         // Writing to memory does not fail.
         let _ = response(status, headers, io::empty(), length).raw_print(&mut head, version, of_request, true, None);
         let mut writer = request.into_writer();
-        body.write_behind(head, has_body, &mut writer).is_ok()
+        body.write_behind(head, &mut writer).is_ok()
     }
 }
 
@@ -81,25 +85,17 @@ impl ReplyBody {
         ReplyBody { bytes: Cursor::new(bytes), pace, account: Some(account) }
     }
 
-    fn length(&self) -> usize {
-        self.bytes.get_ref().len()
-    }
-
     /// Writes a head and then this body.
-    fn write_behind(&mut self, head: Vec<u8>, has_body: bool, writer: &mut impl Write) -> io::Result<()> {
+    fn write_behind(&mut self, head: Vec<u8>, writer: &mut impl Write) -> io::Result<()> {
         let ReplyBody { bytes, pace, .. } = self;
-        if has_body && bytes.get_ref().len() <= MOVED_BYTES {
+        if bytes.get_ref().len() <= MOVED_BYTES {
             bytes.get_mut().splice(..0, head);
         } else {
             pace.write_all(&head, writer)?;
         }
-        if has_body {
-            pace.write_all(bytes.get_ref(), writer)?;
-        }
+        pace.write_all(bytes.get_ref(), writer)?;
         pace.patiently(|| writer.flush())?;
-        if has_body {
-            bytes.set_position(bytes.get_ref().len() as u64);
-        }
+        bytes.set_position(bytes.get_ref().len() as u64);
         Ok(())
     }
 }

@@ -107,7 +107,7 @@ struct SentCondition {
 /// The value of a condition as it is sent.
 #[derive(Deserialize)]
 struct SentValue {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "from_any_json")]
     value: ScalarOrSet,
     #[serde(default, rename = "_type")]
     type_name: Scalar,
@@ -148,12 +148,6 @@ fn unsupported(type_name: Scalar) -> Result<Option<Box<Name>>, ()> {
     }
 }
 
-impl<'de> Deserialize<'de> for Conditions {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Conditions, D::Error> {
-        from_any_json(deserializer)
-    }
-}
-
 impl<'de> FromAnyJson<'de> for Conditions {
     fn from_scalar<E: Error>(scalar: Scalar) -> Result<Conditions, E> {
         match scalar {
@@ -179,12 +173,6 @@ impl<'de> FromAnyJson<'de> for Conditions {
             conditions.count += 1;
         }
         Ok(conditions)
-    }
-}
-
-impl<'de> Deserialize<'de> for ScalarOrSet {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ScalarOrSet, D::Error> {
-        from_any_json(deserializer)
     }
 }
 
@@ -253,8 +241,12 @@ impl<'de> FromAnyJson<'de> for SentSetValue {
 mod tests {
     use super::*;
 
+    fn parsed(json: &str) -> serde_json::Result<Conditions> {
+        from_any_json(&mut serde_json::Deserializer::from_str(json))
+    }
+
     fn read(json: &str) -> Conditions {
-        serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {json:.200}"))
+        parsed(json).unwrap_or_else(|error| panic!("{error}: {json:.200}"))
     }
 
     /// A condition on a set of `values` zeros.
@@ -294,7 +286,7 @@ mod tests {
     fn what_is_of_another_type_is_named_with_its_place() {
         assert_eq!(read("null").count, 0);
         let check = |json: &str, says: &str| {
-            let error = serde_json::from_str::<Conditions>(json).unwrap_err().to_string();
+            let error = parsed(json).unwrap_err().to_string();
             assert!(error.starts_with(says) && !error.contains("hush"), "{json:.99}: {error}");
         };
         let one = |condition: &str| format!(r#"[{{"key":"k"}},{condition}]"#);

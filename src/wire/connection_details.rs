@@ -1,9 +1,8 @@
 //! Connection Details, as an admin typed them. They are read whatever their form is, so that errors can name what is wrong.
 
-use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess};
+use serde::de::{IgnoredAny, MapAccess};
 
-use crate::wire::scalar::{FromAnyJson, Scalar, from_any_json};
+use crate::wire::scalar::{FromAnyJson, Scalar};
 
 /// A field of the Connection Details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,12 +68,6 @@ fn is_shown(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
-impl<'de> Deserialize<'de> for ConnectionDetails {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ConnectionDetails, D::Error> {
-        from_any_json(deserializer)
-    }
-}
-
 impl<'de> FromAnyJson<'de> for ConnectionDetails {
     fn from_scalar<E>(scalar: Scalar) -> Result<ConnectionDetails, E> {
         let fault = Some(DetailsFault::NotAnObject(scalar.kind()));
@@ -105,6 +98,7 @@ impl<'de> FromAnyJson<'de> for ConnectionDetails {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::scalar::from_any_json;
 
     #[test]
     fn each_field_has_its_place_in_the_table() {
@@ -122,7 +116,7 @@ mod tests {
     #[test]
     fn the_first_fault_of_their_form_is_kept() {
         let check = |json: &str, expected: Option<DetailsFault>| {
-            let details: ConnectionDetails = serde_json::from_str(json).unwrap();
+            let details: ConnectionDetails = from_any_json(&mut serde_json::Deserializer::from_str(json)).unwrap();
             assert_eq!(details.fault, expected, "{json:.99}");
         };
         let unknown = |name: Option<&str>| Some(DetailsFault::Unknown(name.map(str::to_owned)));

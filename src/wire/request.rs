@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::wire::conditions::Conditions;
 use crate::wire::connection_details::ConnectionDetails;
-use crate::wire::scalar::{BoundedText, MAX_VALUE_BYTES, Name};
+use crate::wire::scalar::{BoundedText, MAX_VALUE_BYTES, Name, from_any_json};
 use crate::wire::strict_json;
 
 /// Parses a body.
@@ -28,6 +28,7 @@ pub fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
 #[serde(rename_all = "camelCase")]
 pub struct TestConnectionRequest {
     /// Which Prometheus to query.
+    #[serde(deserialize_with = "from_any_json")]
     pub connection_details: ConnectionDetails,
 }
 
@@ -36,6 +37,7 @@ pub struct TestConnectionRequest {
 #[serde(rename_all = "camelCase", bound(deserialize = "Q: Deserialize<'de>"))]
 pub struct QueryRequest<Q> {
     /// Which Prometheus to query.
+    #[serde(deserialize_with = "from_any_json")]
     pub connection_details: ConnectionDetails,
     /// The query.
     #[serde(deserialize_with = "named::query")]
@@ -47,7 +49,7 @@ pub struct QueryRequest<Q> {
 #[serde(rename_all = "camelCase")]
 pub struct FieldNamesQuery {
     /// The conditions that the fields' series match.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "from_any_json")]
     pub conditions: Conditions,
     /// Milliseconds since 1970.
     #[serde(default, deserialize_with = "named::start_time")]
@@ -65,7 +67,7 @@ pub struct FieldNamesQuery {
 #[serde(rename_all = "camelCase")]
 pub struct FieldValuesQuery {
     /// The conditions that the values' series match.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "from_any_json")]
     pub conditions: Conditions,
     /// Milliseconds since 1970.
     #[serde(default, deserialize_with = "named::start_time")]
@@ -101,7 +103,7 @@ pub struct SentField {
 #[serde(rename_all = "camelCase")]
 pub struct MetricsQuery {
     /// What to fetch, and from which series.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "from_any_json")]
     pub conditions: Conditions,
     /// Milliseconds since 1970; absent or 0: since the beginning.
     #[serde(default, deserialize_with = "named::start_time")]

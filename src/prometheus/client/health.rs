@@ -136,23 +136,19 @@ fn silent<'e>(
 
 /// The entry of an upstream, which is added if it is missing.
 fn entry<'e>(entries: &'e mut HashMap<String, HealthEntry>, upstream: &str, now: Instant) -> &'e mut HealthEntry {
-    if !entries.contains_key(upstream) {
-        if entries.len() >= MAX_UPSTREAMS {
-            let oldest = entries.iter().min_by_key(|(_, entry)| entry.last_call).map(|(name, _)| name.clone());
-            oldest.and_then(|oldest| entries.remove(&oldest));
-        }
-        let new = HealthEntry {
-            last_response: None,
-            last_call: now,
-            silent_calls: 0,
-            silent_since: now,
-            waited_for: WaitedFor::Response,
-            is_probed: false,
-            is_prometheus: false,
-        };
-        entries.insert(upstream.to_owned(), new);
+    if entries.len() >= MAX_UPSTREAMS && !entries.contains_key(upstream) {
+        let oldest = entries.iter().min_by_key(|(_, entry)| entry.last_call).map(|(name, _)| name.clone());
+        oldest.and_then(|oldest| entries.remove(&oldest));
     }
-    let entry = entries.get_mut(upstream).expect("it was inserted");
+    let entry = entries.entry(upstream.to_owned()).or_insert(HealthEntry {
+        last_response: None,
+        last_call: now,
+        silent_calls: 0,
+        silent_since: now,
+        waited_for: WaitedFor::Response,
+        is_probed: false,
+        is_prometheus: false,
+    });
     entry.last_call = now;
     entry
 }

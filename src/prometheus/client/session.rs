@@ -21,14 +21,14 @@ use crate::prometheus::error::{
 use crate::prometheus::http::{Deadline, Transport};
 use crate::prometheus::upstream::Upstream;
 
+use super::Client;
 use super::call_record::CallRecord;
-use super::{Client, MAX_CALLS};
 
 /// The calls of one request to one upstream.
 ///
-/// All calls end before the deadline of the request. A request makes at most [`MAX_CALLS`] of them, and what they return counts
-/// towards its memory. Each method that makes calls fails with an [`Error`], which names the upstream and the query and says what
-/// to do.
+/// All calls end before the deadline of the request. A request makes at most [`MAX_CALLS`](crate::prometheus::MAX_CALLS) of
+/// them, and what they return counts towards its memory. Each method that makes calls fails with an [`Error`], which names the
+/// upstream and the query and says what to do.
 ///
 /// An upstream of the upstreams file may have several replicas. The session stays with one of them, because responses of two
 /// replicas do not fit together. After a failure, the caller may switch to another one and repeat everything:
@@ -188,11 +188,6 @@ impl Session<'_> {
         self.calls
     }
 
-    /// How many more calls the request may make.
-    pub fn calls_left(&self) -> u32 {
-        MAX_CALLS.saturating_sub(self.calls)
-    }
-
     /// The time spent on all calls.
     pub fn spent(&self) -> Duration {
         self.spent
@@ -223,13 +218,13 @@ impl Session<'_> {
 
     /// Whether the upstream may be VictoriaMetrics: what the responses say or, before the first one, what earlier requests found.
     pub fn may_be_victoria_metrics(&self) -> bool {
-        let was_one = || self.client.victoria_metrics.contain(&self.upstream, Instant::now());
+        let was_one = || self.client.victoria_metrics.has(&self.upstream, Instant::now());
         self.saw_victoria_metrics.unwrap_or_else(was_one)
     }
 
     fn note_engine(&mut self, is_victoria_metrics: bool) {
         if is_victoria_metrics && !self.is_victoria_metrics() {
-            self.client.victoria_metrics.add(&self.upstream, Instant::now());
+            self.client.victoria_metrics.add(self.upstream.clone(), Instant::now());
         }
         self.saw_victoria_metrics = Some(is_victoria_metrics || self.is_victoria_metrics());
     }

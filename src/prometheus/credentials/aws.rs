@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use ureq::http::{HeaderMap, HeaderName};
 
-use crate::prometheus::access::{LiveSecret, Unusable};
+use crate::prometheus::access::{LiveSecret, SecretSource, Unusable};
 use crate::prometheus::error::ErrorKind;
 use crate::prometheus::http::{Authorize, Deadline, RotatingTransport, UnsignedCall};
 use crate::prometheus::upstreams_file::definition::{Role, SigV4Definition};
@@ -52,12 +52,10 @@ impl SigV4 {
         local: RotatingTransport,
     ) -> Result<SigV4, Unusable> {
         let SigV4Definition { service, keys, profile, role, is_fips, .. } = definition;
-        let given = match keys {
-            Some((access_key, secret_key)) => {
-                Some((LiveSecret::new(access_key.clone())?, LiveSecret::new(secret_key.clone())?))
-            }
-            None => None,
+        let live = |(access_key, secret_key): &(SecretSource, SecretSource)| {
+            Ok((LiveSecret::new(access_key.clone())?, LiveSecret::new(secret_key.clone())?))
         };
+        let given = keys.as_ref().map(live).transpose()?;
         let host = if *is_fips { "sts-fips" } else { "sts" };
         // Amazon's regions in China have their own domain.
         let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };

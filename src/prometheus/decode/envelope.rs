@@ -73,11 +73,11 @@ impl<T> Envelope<T> {
         let names = ["status", "data", "errorType", "error", "warnings", "isPartial"];
         json.fields(&names, |json, name| match name {
             Some("status") => once(&mut status, Status::decode(json)?),
-            Some("data") => once(&mut data, json.optional_by(&mut take_data)?),
-            Some("errorType") => once(&mut error_type, json.optional()?),
-            Some("error") => once(&mut error, json.optional()?),
+            Some("data") => once(&mut data, json.optional(&mut take_data)?),
+            Some("errorType") => once(&mut error_type, json.optional(String::decode)?),
+            Some("error") => once(&mut error, json.optional(String::decode)?),
             Some("isPartial") => once(&mut is_partial, json.boolean()?),
-            Some(_) => once(&mut warnings, json.optional::<BoundedTexts<MAX_WARNINGS>>()?),
+            Some(_) => once(&mut warnings, json.optional(BoundedTexts::<MAX_WARNINGS>::decode)?),
             None => json.skip(),
         })?;
         Ok(Envelope {
@@ -155,7 +155,7 @@ fn typed<T>(
     let (mut kind, mut result) = (None, None);
     json.fields(&["resultType", "result"], |json, name| match name {
         Some("resultType") => once(&mut kind, ResultType::decode(json)?),
-        Some(_) => once(&mut result, json.optional_by(&mut take)?),
+        Some(_) => once(&mut result, json.optional(&mut take)?),
         None => json.skip(),
     })?;
     Ok((kind.ok_or(Undecoded::Foreign)?, result.ok_or(Undecoded::Foreign)?))

@@ -124,13 +124,8 @@ impl<'r> Json<'r> {
         }
     }
 
-    /// Takes a value, or `null` as `None`.
-    pub(in crate::prometheus) fn optional<T: Decode>(&mut self) -> Decoded<Option<T>> {
-        self.optional_by(T::decode)
-    }
-
     /// Takes a value with `take`, or `null` as `None`.
-    pub(in crate::prometheus) fn optional_by<T>(
+    pub(in crate::prometheus) fn optional<T>(
         &mut self,
         mut take: impl FnMut(&mut Self) -> Decoded<T>,
     ) -> Decoded<Option<T>> {

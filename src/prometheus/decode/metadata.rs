@@ -40,7 +40,7 @@ impl Decode for MetricType {
     fn decode(json: &mut Json<'_>) -> Decoded<MetricType> {
         let mut declared = None;
         json.fields(&["type"], |json, name| match name {
-            Some(_) => once(&mut declared, json.optional::<String>()?),
+            Some(_) => once(&mut declared, json.optional(String::decode)?),
             None => json.skip(),
         })?;
         Ok(match declared.flatten().as_deref() {

@@ -9,8 +9,4 @@ pub(in crate::prometheus) struct CallContext {
     pub(in crate::prometheus) is_https: bool,
     /// Whether it sends credentials.
     pub(in crate::prometheus) has_credentials: bool,
-    /// Whether the upstream is defined in the upstreams file.
-    pub(in crate::prometheus) is_named: bool,
-    /// Whether it signs its calls for Amazon.
-    pub(in crate::prometheus) is_signed: bool,
 }

@@ -3,6 +3,8 @@
 use ureq::http::HeaderMap;
 use ureq::http::header::WWW_AUTHENTICATE;
 
+use super::vocabulary::Vocabulary;
+
 /// The schemes of all challenges. A header may contain several, and there may be several headers.
 pub(super) fn schemes(headers: &HeaderMap) -> Vec<String> {
     /// The most schemes that are shown.
@@ -50,8 +52,8 @@ pub(super) fn listed(challenges: &[String]) -> String {
 }
 
 /// What to do if credentials are missing, as the end of a sentence.
-pub(super) fn how_to_give_credentials(is_named: bool, challenges: &[String]) -> &'static str {
-    match (is_named, take_basic(challenges)) {
+pub(super) fn how_to_give_credentials(words: Vocabulary<'_>, challenges: &[String]) -> &'static str {
+    match (words.is_named(), take_basic(challenges)) {
         (true, _) => "; give them with basic_auth, authorization, oauth2 or sigv4 in the upstreams file",
         (false, true) => {
             "; give them as https://user:password@host/ in the url of the Connection Details, or list it in the \
@@ -65,8 +67,8 @@ pub(super) fn how_to_give_credentials(is_named: bool, challenges: &[String]) -> 
 }
 
 /// What to do if credentials are refused, as the end of a sentence.
-pub(super) fn how_to_correct_credentials(is_named: bool, challenges: &[String]) -> &'static str {
-    match (is_named, take_basic(challenges)) {
+pub(super) fn how_to_correct_credentials(words: Vocabulary<'_>, challenges: &[String]) -> &'static str {
+    match (words.is_named(), take_basic(challenges)) {
         (true, _) => {
             "; check them, and that they are of the scheme that it requires (basic_auth, authorization, oauth2 or sigv4)"
         }
@@ -83,14 +85,9 @@ pub(super) fn how_to_correct_credentials(is_named: bool, challenges: &[String]) 
 }
 
 /// What to do if access is denied, as the end of a sentence.
-pub(super) fn how_to_allow(
-    is_named: bool,
-    is_signed: bool,
-    has_credentials: bool,
-    challenges: &[String],
-) -> &'static str {
-    match (is_named, has_credentials, take_basic(challenges)) {
-        _ if is_signed => {
+pub(super) fn how_to_allow(words: Vocabulary<'_>, has_credentials: bool, challenges: &[String]) -> &'static str {
+    match (words.is_named(), has_credentials, take_basic(challenges)) {
+        _ if words.is_signed() => {
             "; check that the access key that signs the requests may query it (policy AmazonPrometheusQueryAccess), region in the \
              upstreams file, and the clock of this mirror's machine"
         }

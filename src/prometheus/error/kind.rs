@@ -129,7 +129,7 @@ impl ErrorKind {
             }
             MissingData(words) | Encoded(words) => change(words),
             NotPrometheus { found: Foreign::Other(Some(media_type)), .. } => change(media_type),
-            Status(failure) => failure.words_of_peer().for_each(change),
+            Status(failure) => failure.challenges.iter_mut().chain(&mut failure.words).for_each(change),
             // Whoever adds a variant must decide whether it can repeat a secret.
             NotPrometheus { .. } | NotAllowed | AddressUnknown(_) | AtProxy { .. } | Unconnected(_) | Unsent => {}
             Credentials(_) | UnsendableCredentials(_) | Closed | ReplicaDown | Timeout { .. } | Stalled(_) => {}

@@ -24,10 +24,6 @@ pub struct StatusFailure {
     pub retry_after: Option<String>,
     /// What the upstream, or a gateway in front of it, says about it, shortened.
     pub words: Option<String>,
-    /// Whether the upstream, and thus its credentials, is defined in the upstreams file.
-    pub is_named: bool,
-    /// Whether calls are signed for Amazon.
-    pub is_signed: bool,
     /// Whether the mirror sent credentials.
     pub has_credentials: bool,
 }
@@ -115,15 +111,8 @@ impl StatusFailure {
             challenges: if is_about_credentials { schemes(headers) } else { Vec::new() },
             retry_after: text(RETRY_AFTER).and_then(retry_after::parse).filter(|_| may_be_retried),
             words: None,
-            is_named: context.is_named,
-            is_signed: context.is_signed,
             has_credentials: context.has_credentials,
         })
-    }
-
-    /// The words that the upstream wrote.
-    pub(in crate::prometheus) fn words_of_peer(&mut self) -> impl Iterator<Item = &mut String> {
-        self.challenges.iter_mut().chain(&mut self.words)
     }
 
     /// Whether the query is too long for the server or the proxy in front of it.
@@ -157,17 +146,17 @@ impl StatusFailure {
             return redirect.predicate(self.status, words);
         }
         let said = self.words.as_ref().map(|said| format!(": {said}")).unwrap_or_default();
-        let (what, details) = (self.what(), self.details());
+        let (what, details) = (self.what(words), self.details());
         format!("{what} (HTTP status {}{details}){said}{}", self.status, self.remedy(words))
     }
 
-    fn what(&self) -> &'static str {
+    fn what(&self, words: Vocabulary<'_>) -> &'static str {
         match &self.meaning {
             StatusMeaning::OtherProtocol | StatusMeaning::ClientCertificate => {
                 "refuses the request without looking at the query"
             }
             StatusMeaning::CredentialsRequired => "requires credentials, but the mirror sent none",
-            StatusMeaning::CredentialsRefused if self.is_named => {
+            StatusMeaning::CredentialsRefused if words.is_named() => {
                 "refuses the credentials that the upstreams file gives it"
             }
             StatusMeaning::CredentialsRefused => "refuses the credentials of the url",
@@ -208,11 +197,9 @@ impl StatusFailure {
                 ": it may require a client certificate (cert_file and key_file in tls_config of the upstreams file), refuse the \
                  one it got, or get http from a proxy in front of it; look at its log"
             }
-            StatusMeaning::CredentialsRequired => how_to_give_credentials(self.is_named, &self.challenges),
-            StatusMeaning::CredentialsRefused => how_to_correct_credentials(self.is_named, &self.challenges),
-            StatusMeaning::Denied => {
-                how_to_allow(self.is_named, self.is_signed, self.has_credentials, &self.challenges)
-            }
+            StatusMeaning::CredentialsRequired => how_to_give_credentials(words, &self.challenges),
+            StatusMeaning::CredentialsRefused => how_to_correct_credentials(words, &self.challenges),
+            StatusMeaning::Denied => how_to_allow(words, self.has_credentials, &self.challenges),
             StatusMeaning::TenantRequired => {
                 "; give it the header X-Scope-OrgID with http_headers in the --upstreams-file of this mirror"
             }

@@ -67,6 +67,16 @@ impl<'a> Vocabulary<'a> {
         }
     }
 
+    /// Whether the upstream, and thus its credentials, is defined in the upstreams file.
+    pub(super) fn is_named(self) -> bool {
+        self.definition.is_some()
+    }
+
+    /// Whether calls are signed for Amazon.
+    pub(super) fn is_signed(self) -> bool {
+        self.definition.is_some_and(|definition| matches!(definition.credentials, CredentialsDefinition::SigV4(_)))
+    }
+
     /// A key of the upstream, which may be in a nested mapping.
     fn key(self, key: &str) -> String {
         let name = self.definition.map_or("", |definition| &definition.name);
@@ -278,11 +288,6 @@ mod tests {
                 continue;
             }
             assert!(!flags.iter().any(|flag| named.contains(flag)), "{named}");
-            if let ErrorKind::Status(failure) = &kind
-                && !failure.is_named
-            {
-                continue;
-            }
             // Connection Details may set the timeout of any upstream.
             let others = named.replace(REQUEST_TIMEOUT, "");
             assert!(!others.contains("in the Connection Details"), "{named}");
@@ -471,10 +476,9 @@ mod tests {
     fn statuses() -> Vec<ErrorKind> {
         let mut all = Vec::new();
         let challenges: [&[&str]; 3] = [&[], &["Basic"], &["Bearer"]];
-        for bits in 0..16_u32 {
-            let [is_https, has_credentials, is_named, is_signed] = [1, 2, 4, 8].map(|bit| bits & bit != 0);
-            let context =
-                CallContext { base: "https://p/x".to_owned(), is_https, has_credentials, is_named, is_signed };
+        for bits in 0..4_u32 {
+            let [is_https, has_credentials] = [1, 2].map(|bit| bits & bit != 0);
+            let context = CallContext { base: "https://p/x".to_owned(), is_https, has_credentials };
             for status in (300..=308).chain(400..=431).chain([499, 500, 501, 502, 503, 504, 511]) {
                 for (nth, challenges) in challenges.iter().enumerate() {
                     let mut headers = HeaderMap::new();
@@ -490,13 +494,7 @@ mod tests {
                 }
             }
         }
-        let itself = CallContext {
-            base: "http://p".to_owned(),
-            is_https: false,
-            has_credentials: false,
-            is_named: false,
-            is_signed: false,
-        };
+        let itself = CallContext { base: "http://p".to_owned(), is_https: false, has_credentials: false };
         for location in [None, Some("https://p/api/v1/query"), Some("http://p/api/v1/query"), Some("/graph")] {
             for status in [301, 302] {
                 let mut headers = HeaderMap::new();

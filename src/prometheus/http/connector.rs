@@ -12,11 +12,11 @@ use crate::prometheus::access::{Allowlist, Proxy, Verdict, address, host_and_por
 
 use super::dial::{self, MAX_ADDRESSES};
 use super::lookup::Lookups;
-use super::mute::Mute;
 use super::tcp::Tcp;
 use super::tls::Tls;
 use super::tunnel;
 use crate::prometheus::error::{ConnectFailure, ErrorKind, LookupFailure, ServersSeen};
+use crate::prometheus::remembered::Remembered;
 
 /// How long the TLS hello to an address may stay without a response if there are other addresses: at least, at most, and as a part
 /// of the remaining time.
@@ -76,7 +76,9 @@ pub(super) struct Connector {
     pub(super) allowlist: Allowlist,
     pub(super) proxy: Option<Proxy>,
     pub(super) lookups: Arc<Lookups>,
-    pub(super) mute: Mute,
+    /// The addresses that accept a connection and then stay silent or close it. For a while, the other addresses of their names
+    /// are tried first. If all of them are mute, the one that was noted first is tried first.
+    pub(super) mute: Remembered<SocketAddr>,
     pub(super) tls: Tls,
     /// TLS with the proxy.
     pub(super) proxy_tls: Arc<Tls>,
@@ -127,7 +129,7 @@ impl Connector {
     /// of its upstream are tried first.
     pub(super) fn note_mute(&self, peer: Peer) {
         if peer.has_others() {
-            self.mute.note(peer.address, Instant::now());
+            self.mute.add(peer.address, Instant::now());
         }
     }
 
@@ -135,13 +137,13 @@ impl Connector {
     /// mute, now all of them are.
     pub(super) fn note_unanswered(&self, peer: Peer) {
         if peer.others != Others::None {
-            self.mute.note(peer.address, Instant::now());
+            self.mute.add(peer.address, Instant::now());
         }
     }
 
     /// Notes that an address that counts as mute has answered.
     pub(super) fn note_response(&self, peer: Peer) {
-        self.mute.forget(peer.address);
+        self.mute.remove(&peer.address);
     }
 
     /// Forgets the addresses of an upstream whose connection has fallen silent, because the upstream may have moved.
@@ -223,13 +225,13 @@ impl Connector {
     /// A TCP connection to one of these addresses.
     fn dial(&self, addresses: &[SocketAddr], deadline: Instant) -> Result<Connected, ConnectFailure> {
         let now = Instant::now();
-        let stream = dial::connect(addresses, |address| self.mute.until_of(*address, now), deadline)?;
+        let stream = dial::connect(addresses, |address| self.mute.until_of(address, now), deadline)?;
         let address = stream.peer_addr().map_err(|error| ConnectFailure::System(error.to_string()))?;
         let others = || addresses.iter().filter(|other| **other != address);
         let others = match others().count() {
             0 => Others::None,
-            _ if others().any(|other| !self.mute.has(*other, now)) => Others::Fresh,
-            count if self.mute.has(address, now) => Others::AllMute(count),
+            _ if others().any(|other| !self.mute.has(other, now)) => Others::Fresh,
+            count if self.mute.has(&address, now) => Others::AllMute(count),
             _ => Others::Mute,
         };
         Ok((Tcp::new(stream).boxed(), Peer { address, others }))

@@ -65,7 +65,7 @@ pub(in crate::prometheus) struct ResponseBody {
     reader: BodyReader<'static>,
     deadline: Deadline,
     /// The memory that what is decoded of it is charged to.
-    charged: Option<Memory>,
+    pub(in crate::prometheus) charged: Option<Memory>,
     /// How many bytes were read.
     pub(in crate::prometheus) read_bytes: Arc<AtomicUsize>,
     /// When the call began.
@@ -84,11 +84,6 @@ pub(in crate::prometheus) struct ResponseBody {
 const DECODED_BYTES: usize = 3;
 
 impl ResponseBody {
-    /// Charges what is decoded of it to the memory of a request.
-    pub(in crate::prometheus) fn charge(&mut self, memory: Memory) {
-        self.charged = Some(memory);
-    }
-
     /// Whether it may be a JSON object that ends early because the connection was closed. In HTTP/1.0, only the end of the
     /// connection marks the end of a body.
     pub(in crate::prometheus) fn may_be_cut_short(&self) -> bool {

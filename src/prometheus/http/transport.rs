@@ -16,19 +16,23 @@ use super::connection::Keep;
 use super::connector::Connector;
 use super::failure::{ConnectError, failure};
 use super::lookup::Lookups;
-use super::mute::Mute;
 use super::response::UpstreamResponse;
 use super::tls::Tls;
 use super::tunnel::USER_AGENT;
 use crate::model::trace::Trace;
 use crate::prometheus::access::{Address, Allowlist, Authorities, Proxy, TlsSettings};
 use crate::prometheus::error::ErrorKind;
+use crate::prometheus::remembered::Remembered;
 
 /// The status of a server that has waited too long for a call.
 const REQUEST_TIMEOUT: u16 = 408;
 
 /// How long an idle connection is kept.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(60);
+
+/// How long an address that was mute counts as mute, and the most such addresses that are remembered.
+const MUTE_FOR: Duration = Duration::from_secs(30);
+const MAX_MUTE: usize = 1_024;
 
 /// No bound of its own: no request may take longer than this.
 pub(in crate::prometheus) const ANY_PATIENCE: Duration = Duration::from_secs(3_600);
@@ -94,7 +98,8 @@ impl Transport {
             .max_idle_age(MAX_IDLE_AGE)
             .user_agent(USER_AGENT)
             .build();
-        let (lookups, lifetime, mute) = (Arc::clone(&shared.lookups), shared.connection_lifetime, Mute::default());
+        let (lookups, lifetime) = (Arc::clone(&shared.lookups), shared.connection_lifetime);
+        let mute = Remembered::new(MAX_MUTE, MUTE_FOR);
         let connector = Arc::new(Connector { allowlist, proxy, lookups, mute, tls, proxy_tls, patience, lifetime });
         let keep = Keep::new(Arc::clone(&connector));
         let kept = keep.clone();

@@ -158,11 +158,6 @@ impl NamedUpstream {
         CallTarget { address: self.address(replica), url_query: &self.url_query, credentials: &self.credentials }
     }
 
-    /// Whether calls are signed for Amazon.
-    pub(super) fn is_signed(&self) -> bool {
-        matches!(self.credentials.scheme, Scheme::SigV4(_))
-    }
-
     pub(super) fn address(&self, replica: usize) -> &Address {
         &self.definition.addresses[replica]
     }

@@ -108,7 +108,7 @@ impl Pool {
             return task(TaskOutcome::NoRoom { full, places });
         }
         let found_max_in_flight = state.shares.has_reached_max(lane);
-        state.shares.add(lane);
+        state.shares.tasks.add(lane);
         state.waiting.push_back(WaitingTask { lane, deadline, task, found_max_in_flight, queued });
         // Wake the worker that had a task last: the fewer workers are used, the less memory they keep.
         let woken = if state.shares.may_run(lane) { state.idle.pop() } else { None };
@@ -169,9 +169,9 @@ impl PoolCore {
     /// Takes the task to run next: among those that may run, one whose upstream holds the fewest workers; among these, the oldest.
     fn take(state: &mut PoolState) -> Option<WaitingTask> {
         let runnable = state.waiting.iter().enumerate().filter(|(_, waiting)| state.shares.may_run(waiting.lane));
-        let (index, _) = runnable.min_by_key(|(_, waiting)| state.shares.workers_of(waiting.lane))?;
+        let (index, _) = runnable.min_by_key(|(_, waiting)| state.shares.running.of(waiting.lane))?;
         let waiting = state.waiting.remove(index)?;
-        state.shares.begin(waiting.lane);
+        state.shares.running.add(waiting.lane);
         Some(waiting)
     }
 
@@ -180,11 +180,10 @@ impl PoolCore {
         let mut state = self.state.lock();
         loop {
             let now = Instant::now();
-            if let Some(index) = state.waiting.iter().position(|waiting| waiting.deadline <= now) {
-                let expired = state.waiting.remove(index);
-                let Some(WaitingTask { lane, task, queued, .. }) = expired else { continue };
-                state.shares.remove(lane);
-                let outcome = TaskOutcome::Expired { held_by_upstream: state.shares.workers_of(lane) };
+            let late = state.waiting.iter().position(|waiting| waiting.deadline <= now);
+            if let Some(WaitingTask { lane, task, queued, .. }) = late.and_then(|index| state.waiting.remove(index)) {
+                state.shares.tasks.remove(lane);
+                let outcome = TaskOutcome::Expired { held_by_upstream: state.shares.running.of(lane) };
                 drop(state);
                 drop(queued);
                 let _ = catch_unwind(AssertUnwindSafe(|| task(outcome)));

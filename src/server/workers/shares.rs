@@ -25,9 +25,10 @@ pub(super) struct Shares {
     max_tasks: usize,
     max_tasks_of_one: usize,
     max_unknown_tasks: usize,
-    running: TaskCounts,
+    /// The tasks on workers.
+    pub(super) running: TaskCounts,
     /// Running and waiting tasks.
-    tasks: TaskCounts,
+    pub(super) tasks: TaskCounts,
 }
 
 impl Shares {
@@ -77,49 +78,31 @@ impl Shares {
         lane.max_in_flight.is_some_and(|max| self.tasks.of(lane) >= max)
     }
 
-    /// How many workers run tasks of an upstream.
-    pub(super) fn workers_of(&self, lane: Lane) -> usize {
-        self.running.of(lane)
-    }
-
-    /// A task arrives and waits.
-    pub(super) fn add(&mut self, lane: Lane) {
-        self.tasks.add(lane);
-    }
-
-    /// A waiting task begins to run.
-    pub(super) fn begin(&mut self, lane: Lane) {
-        self.running.add(lane);
-    }
-
     /// A running task ends.
     pub(super) fn end(&mut self, lane: Lane) {
         self.running.remove(lane);
-        self.tasks.remove(lane);
-    }
-
-    /// A waiting task is removed without having run.
-    pub(super) fn remove(&mut self, lane: Lane) {
         self.tasks.remove(lane);
     }
 }
 
 /// Numbers of tasks: all, those of upstreams that have not answered lately, and by upstream.
 #[derive(Default)]
-struct TaskCounts {
+pub(super) struct TaskCounts {
     all: usize,
     unknown: usize,
     by_upstream: HashMap<u64, usize>,
 }
 
 impl TaskCounts {
-    fn add(&mut self, lane: Lane) {
+    /// Counts a task of this lane.
+    pub(super) fn add(&mut self, lane: Lane) {
         self.all += 1;
         self.unknown += usize::from(!lane.responded_lately);
         *self.by_upstream.entry(lane.upstream).or_default() += 1;
     }
 
-    fn remove(&mut self, lane: Lane) {
+    /// Counts a task of this lane no more.
+    pub(super) fn remove(&mut self, lane: Lane) {
         self.all -= 1;
         self.unknown -= usize::from(!lane.responded_lately);
         let left = self.of(lane) - 1;
@@ -129,7 +112,8 @@ impl TaskCounts {
         };
     }
 
-    fn of(&self, lane: Lane) -> usize {
+    /// How many tasks of the upstream of this lane are counted.
+    pub(super) fn of(&self, lane: Lane) -> usize {
         self.by_upstream.get(&lane.upstream).copied().unwrap_or_default()
     }
 }
@@ -166,7 +150,7 @@ mod tests {
             for &(lane, count) in held {
                 for _ in 0..count {
                     assert_eq!(shares.full(lane), None, "{held:?}");
-                    shares.add(lane);
+                    shares.tasks.add(lane);
                 }
             }
             assert_eq!(shares.full(new), Some(expected), "{held:?}");

@@ -65,7 +65,7 @@ impl Session<'_> {
     ) -> Result<Option<T>, Error> {
         let (context, memory) = (self.upstream.context(), self.memory.clone());
         let data = self.call_with(api_call, |mut response| {
-            response.body.charge(memory);
+            response.body.charged = Some(memory);
             interpret(response, context, take_data)
         })?;
         Ok(data.flatten())
@@ -137,7 +137,7 @@ impl Session<'_> {
         query: Option<&str>,
         call_kind: CallKind,
     ) -> Result<OngoingCall, Error> {
-        if self.calls_left() == 0 {
+        if self.calls >= MAX_CALLS {
             return Err(self.error(query, call_kind, ErrorKind::TooManyCalls(MAX_CALLS)));
         }
         self.admit().map_err(|kind| self.error(query, call_kind, kind))?;

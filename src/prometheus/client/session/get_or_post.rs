@@ -39,7 +39,7 @@ impl Session<'_> {
             return send(CallContent::Query(params));
         }
         let get_only = &self.client.get_only;
-        if get_only.contain(&self.upstream, Instant::now()) {
+        if get_only.has(&self.upstream, Instant::now()) {
             let by_get = send(CallContent::Query(params));
             if !is_too_long(&by_get) {
                 return by_get;
@@ -61,7 +61,7 @@ impl Session<'_> {
         }
         let by_get = by_get?;
         if !is_post_refused(&by_get) {
-            get_only.add(&self.upstream, Instant::now());
+            get_only.add(self.upstream.clone(), Instant::now());
         }
         Ok(by_get)
     }

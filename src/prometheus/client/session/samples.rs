@@ -51,7 +51,7 @@ impl Session<'_> {
         let by_selector = |session: &mut Self| session.samples_by_selector(query, new_sink());
         let known = &self.client.without_remote_read;
         let is_off = self.upstream.options().is_some_and(|options| options.without_remote_read);
-        if is_off || known.contain(&self.upstream, Instant::now()) {
+        if is_off || known.has(&self.upstream, Instant::now()) {
             return by_selector(self);
         }
         let mut sink = new_sink();
@@ -61,7 +61,7 @@ impl Session<'_> {
             RemoteRead::NotOffered => {
                 let read = by_selector(self)?;
                 // The range selector works, so the upstream is not just down.
-                self.client.without_remote_read.add(&self.upstream, Instant::now());
+                self.client.without_remote_read.add(self.upstream.clone(), Instant::now());
                 Ok(read)
             }
         }
