@@ -21,9 +21,10 @@ use crate::prometheus::{self, MAX_CALLS, Session};
 /// with earlier ones, unless the query goes on beyond now and a step. So the mirror queries beyond now, and cuts off the excess.
 const UNSETTLED_MS: i64 = 60_000;
 
-/// How many evaluations of a subquery the mirror puts into a call to VictoriaMetrics at most. Version 1.79 refuses more than 30,000
-/// (`-search.maxPointsPerTimeseries`), and adds those of more than five minutes.
+/// How many evaluations of a subquery the mirror puts into a call to VictoriaMetrics at most, and how much earlier VictoriaMetrics
+/// begins with them, in milliseconds. Version 1.79 refuses more than 30,000 (`-search.maxPointsPerTimeseries`).
 const MAX_EVALUATIONS: i64 = 25_000;
+const EVALUATED_EARLIER_MS: i64 = 300_000;
 
 /// How far the upstream's clock may be ahead of the mirror's, in milliseconds.
 const CLOCK_SKEW_MS: i64 = 5_000;
@@ -37,7 +38,7 @@ pub(super) struct EvaluationPlan<'q> {
     /// How much later the expression is evaluated, in milliseconds. It has an `offset` of the same length.
     pub(super) offset_ms: i64,
     /// How many instants before the first one each call begins.
-    lead: i64,
+    pub(super) lead: i64,
     /// The most instants of a call.
     chunk_size: i64,
 }
@@ -61,8 +62,9 @@ impl EvaluationPlan<'_> {
 
     /// The same plan with as many instants in a call as VictoriaMetrics evaluates with a subquery.
     pub(super) fn limited_for(self, subquery: Subquery) -> Self {
-        let evaluations = self.steps.step / subquery.resolution_ms + 1;
-        EvaluationPlan { chunk_size: (MAX_EVALUATIONS / evaluations).min(self.chunk_size), ..self }
+        let evaluations = MAX_EVALUATIONS - EVALUATED_EARLIER_MS / subquery.resolution_ms;
+        let of_each = self.steps.step / subquery.resolution_ms + 1;
+        EvaluationPlan { chunk_size: (evaluations / of_each).clamp(1, self.chunk_size), ..self }
     }
 
     /// How many calls it takes if all points are found.

@@ -1,6 +1,7 @@
 //! PromQL instead of arithmetic: if a query covers too many samples or buckets, Prometheus computes the points.
 
 use crate::api::evaluation::{EvaluationPlan, evaluate};
+use crate::api::query_fields::now_ms;
 use crate::api::range_bounds;
 use crate::api::run::Run;
 use crate::api::scrape_interval::{self, Medians};
@@ -16,9 +17,13 @@ use crate::model::sample_kind::SampleKind;
 use crate::model::time::TimeRange;
 use crate::prometheus::Session;
 
-/// Each call for increases begins this much before the first bucket, in milliseconds. VictoriaMetrics counts the increase since
-/// the last sample before a range only if it is not far before the beginning of the call.
+/// Each call for increases begins at least this much before the first bucket, in milliseconds, because VictoriaMetrics counts the
+/// increase since the last sample before a bucket only if the call reads it.
 const INCREASE_LEAD_MS: i64 = 3_600_000;
+
+/// VictoriaMetrics reads samples from this much earlier than a function needs them, in milliseconds
+/// (`-search.minStalenessInterval`).
+const READ_EARLIER_MS: i64 = 300_000;
 
 /// The points of a query, computed by Prometheus.
 ///
@@ -50,9 +55,12 @@ pub(super) fn points(
             let length_ms = Subquery::of(bucket_ms, None, bounds).length_ms;
             (plan, promql::gauges_in_bucket(of, method, length_ms, plan.offset_ms, non_finite))
         }
-        (SampleKind::Counter(_), AggregationMethod::Sum) if session.is_victoria_metrics() => {
-            must_be_finite(session, of, query.range, INCREASE_LEAD_MS + bucket_ms)?;
-            (plan.beginning_before(INCREASE_LEAD_MS), promql::increase(of, bucket_ms, plan.offset_ms))
+        (SampleKind::Counter(interval_ms), AggregationMethod::Sum) if session.is_victoria_metrics() => {
+            let wanted_ms = interval_ms.unwrap_or_default().saturating_mul(RATE_INTERVALS).max(INCREASE_LEAD_MS);
+            let plan = plan.beginning_before(wanted_ms);
+            let before_ms = wanted_ms.min(plan.lead * bucket_ms).max(READ_EARLIER_MS);
+            must_be_finite(session, of, query.range, plan.lead * bucket_ms + bucket_ms + READ_EARLIER_MS)?;
+            (plan, promql::increase(of, bucket_ms, before_ms, plan.offset_ms))
         }
         (SampleKind::Counter(interval_ms), _) => rates(run, of, interval_ms, aggregation, bounds, plan)?,
     };
@@ -96,7 +104,9 @@ fn rates<'q>(
     if !session.is_victoria_metrics() {
         return Ok((plan, promql(Rates::OfFinite)));
     }
-    must_be_finite(session, of, range, window_ms.max(rate_ms + spacing_ms))?;
+    // The evaluations of a subquery begin up to two resolutions earlier than those of the bucket.
+    let of_subquery_ms = rate_ms.saturating_add(2 * subquery.resolution_ms + READ_EARLIER_MS);
+    must_be_finite(session, of, range, window_ms.max(of_subquery_ms).saturating_add(READ_EARLIER_MS))?;
     let is_mean = method == AggregationMethod::Mean;
     // In a window of one bucket, only series that have samples in the bucket have a rate.
     let is_over_bucket = is_mean && window_ms == bucket_ms;
@@ -119,10 +129,10 @@ fn non_finite(kind: SampleKind, method: AggregationMethod, is_victoria_metrics: 
 }
 
 /// Checks that no sample of counters is infinite, from `before_ms` milliseconds before a range on. After such a sample,
-/// VictoriaMetrics has no rate of its series until the end of a call, and the sum goes on without it. It reads each range from five
-/// minutes earlier on, and of a subquery from ten.
+/// VictoriaMetrics has no rate of its series until the end of a call, and the sum goes on without it.
 fn must_be_finite(session: &mut Session<'_>, of: &Selector, range: TimeRange, before_ms: i64) -> Result<(), Error> {
-    let promql = promql::infinite_series_count(of, (range.length() + 600_001).saturating_add(before_ms));
+    let range = range.up_to(now_ms());
+    let promql = promql::infinite_series_count(of, (range.length() + 1).saturating_add(before_ms));
     match count(session, &promql, range)? {
         0 => Ok(()),
         series => Err(Error::infinite_samples(series, &promql, session.upstream())),
@@ -143,6 +153,7 @@ fn window_ms(is_victoria_metrics: bool, bucket_ms: i64, spacing_ms: i64) -> i64 
 
 /// Checks that there is at most one gauge, because PromQL has no percentile of the samples of several series.
 fn must_be_at_most_one(session: &mut Session<'_>, of: &Selector, range: TimeRange) -> Result<(), Error> {
+    let range = range.up_to(now_ms());
     let length_ms = range.length() + 1;
     let series = count(session, &promql::series_count(of, length_ms), range)?;
     if series <= 1 {

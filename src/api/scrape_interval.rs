@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use crate::api::query_fields::now_ms;
 use crate::api::sample_reading::read;
 use crate::compute::aggregate::MAX_KEPT_SAMPLES;
+use crate::compute::promql::RATE_INTERVALS;
 use crate::compute::spacing;
 use crate::error::Error;
 use crate::model::query::Selector;
@@ -14,18 +15,17 @@ use crate::model::sample::{Labels, Sample, SampleSink};
 use crate::model::time::TimeRange;
 use crate::prometheus::Session;
 
-/// How much is read at a time, in milliseconds.
-const WINDOW_MS: i64 = 3_600_000;
+const HOUR_MS: i64 = 3_600_000;
 
-/// If a window has too many samples, this many shorter ones are read, too, each a third as long. So the intervals of all series are
-/// measured if they are short enough.
-const SHORTER_WINDOWS: u32 = 2;
+/// How long the windows are that are read, in milliseconds. If a window has too many samples, the shorter ones with the same end are
+/// read, too. So the intervals of all series are measured if they are short enough.
+const WINDOWS_MS: [i64; 4] = [2 * HOUR_MS, HOUR_MS, HOUR_MS / 3, HOUR_MS / 9];
 
 /// How many windows are read between the first and the last hour of a long range. The interval may change within it.
 const INNER_WINDOWS: i64 = 5;
 
 /// How many calls it takes to measure at most.
-pub(super) const CALLS: u32 = 2 * (1 + SHORTER_WINDOWS) + INNER_WINDOWS as u32;
+pub(super) const CALLS: u32 = 2 * 3 + INNER_WINDOWS as u32;
 
 /// The only interval of a series: its length and its end, in milliseconds.
 type SingleInterval = (i64, i64);
@@ -68,14 +68,17 @@ impl Medians {
 /// If a call fails.
 pub(super) fn measure(session: &mut Session<'_>, of: &Selector, range: TimeRange) -> Result<Medians, Error> {
     // There are no samples in the future.
-    let range = TimeRange { end: range.end.min(now_ms()).max(range.start), ..range };
-    let (mut medians, mut shorter) = (Medians::default(), 0);
+    let range = range.up_to(now_ms());
+    // Two hours are one window, even if they begin before the range: rates at its start need earlier samples, too.
+    let longest = usize::from(range.length() > WINDOWS_MS[0]);
+    let (mut medians, mut shorter) = (Medians::default(), longest);
     for (nth, end) in window_ends(range).into_iter().enumerate() {
-        let first_length = if nth < 2 { 0 } else { shorter };
-        for length in first_length..=SHORTER_WINDOWS {
+        let first_length = if nth < 2 { longest } else { shorter };
+        for (length, window_ms) in WINDOWS_MS.iter().enumerate().skip(first_length) {
             shorter = shorter.max(length);
-            let window = TimeRange { start: (end - WINDOW_MS / 3_i64.pow(length)).max(0), end };
-            let read = read(session, of, window, 0, || None, IntervalReader::default)?;
+            let window = TimeRange { start: (end - window_ms).max(0), end };
+            let new_reader = || IntervalReader { range_start: range.start, ..IntervalReader::default() };
+            let read = read(session, of, window, 0, || None, new_reader)?;
             let mut reader = read.sink.sink;
             let is_whole = read.too_large.is_none() && !reader.is_cut_off();
             reader.end_series();
@@ -88,19 +91,22 @@ pub(super) fn measure(session: &mut Session<'_>, of: &Selector, range: TimeRange
     Ok(medians)
 }
 
-/// The ends of the windows to read: that of the first hour, that of the range, and those between them, which need to be no longer
-/// than the first two are. Of a range of up to two hours, they are the last two hours, even if these begin before it: rates at its
-/// start need earlier samples, too.
+/// The ends of the windows to read: that of the range, of a long range also that of the first hour, and those between them, which
+/// need to be no longer than the first two are.
 fn window_ends(range: TimeRange) -> Vec<i64> {
-    let first = (range.start + WINDOW_MS).min(range.end - WINDOW_MS).max(0);
-    let between = if range.length() > 2 * WINDOW_MS { INNER_WINDOWS } else { 0 };
-    let inner = (1..=between).map(|nth| first + (range.end - first) / (between + 1) * nth);
+    if range.length() <= WINDOWS_MS[0] {
+        return vec![range.end];
+    }
+    let first = range.start + HOUR_MS;
+    let inner = (1..=INNER_WINDOWS).map(|nth| first + (range.end - first) / (INNER_WINDOWS + 1) * nth);
     [first, range.end].into_iter().chain(inner).collect()
 }
 
 /// Measures the intervals between neighbouring samples.
 #[derive(Debug, Default)]
 struct IntervalReader {
+    /// Series that end before this time do not count, in milliseconds since 1970.
+    range_start: i64,
     previous_ms: Option<i64>,
     /// The intervals of the current series, in milliseconds.
     intervals: Vec<u32>,
@@ -114,7 +120,9 @@ struct IntervalReader {
 
 impl IntervalReader {
     fn end_series(&mut self) {
-        let median = spacing::median(&mut self.intervals).map(i64::from);
+        let last_ms = self.previous_ms.unwrap_or_default();
+        let is_alive = |median: &i64| last_ms + RATE_INTERVALS * median >= self.range_start;
+        let median = spacing::median(&mut self.intervals).map(i64::from).filter(is_alive);
         self.shortest = self.shortest.into_iter().chain(median).min();
         match self.intervals.len() {
             1 => self.single = self.single.max(median.zip(self.previous_ms)),
@@ -154,7 +162,7 @@ mod tests {
     fn the_longest_and_the_shortest_median_are_found() {
         let (usual, slow, twice): ([i64; 3], [i64; 3], [i64; 2]) = ([0, 15, 30], [5, 65, 125], [7, 3_067]);
         let check = |series: &[&[i64]], shortest: Option<i64>, longest: Option<i64>, single: Option<SingleInterval>| {
-            let mut reader = IntervalReader::default();
+            let mut reader = IntervalReader { range_start: 60, ..IntervalReader::default() };
             for times in series {
                 reader.begin(Labels::default);
                 let samples: Vec<Sample> = times.iter().map(|&at| Sample { at, value: 0.0 }).collect();
@@ -164,6 +172,9 @@ mod tests {
             assert_eq!((reader.shortest, reader.longest, reader.single), (shortest, longest, single), "{series:?}");
         };
         check(&[&[3]], None, None, None);
+        // These have ended four intervals before.
+        check(&[&[0, 10, 19]], None, None, None);
+        check(&[&[0, 10, 20]], Some(10), Some(10), None);
         check(&[&usual, &slow], Some(15), Some(60), None);
         check(&[&twice, &usual], Some(15), Some(15), Some((3_060, 3_067)));
         check(&[&usual, &twice, &[8, 28]], Some(15), Some(15), Some((3_060, 3_067)));
@@ -194,13 +205,11 @@ mod tests {
     #[test]
     fn windows_are_spread_over_a_long_range() {
         let hours = |start: i64, end: i64| {
-            let range = TimeRange { start: start * WINDOW_MS, end: end * WINDOW_MS };
-            window_ends(range).into_iter().map(|end| end as f64 / WINDOW_MS as f64).collect::<Vec<_>>()
+            let range = TimeRange { start: start * HOUR_MS, end: end * HOUR_MS };
+            window_ends(range).into_iter().map(|end| end as f64 / HOUR_MS as f64).collect::<Vec<_>>()
         };
-        assert_eq!(hours(9, 9), [8.0, 9.0]);
-        assert_eq!(hours(9, 10), [9.0, 10.0]);
-        assert_eq!(hours(9, 11), [10.0, 11.0]);
+        assert_eq!(hours(9, 9), [9.0]);
+        assert_eq!(hours(9, 11), [11.0]);
         assert_eq!(hours(9, 34), [10.0, 34.0, 14.0, 18.0, 22.0, 26.0, 30.0]);
-        assert_eq!(hours(0, 0), [0.0, 0.0]);
     }
 }

@@ -143,10 +143,21 @@ pub fn rate(of: &Selector, window_ms: i64) -> String {
     format!("rate({})", samples(of, window_ms))
 }
 
-/// The sum of the increases in a bucket on VictoriaMetrics, whose `increase` counts each one since the sample before, without
-/// extrapolation.
-pub fn increase(of: &Selector, bucket_ms: i64, offset_ms: i64) -> String {
-    format!("sum(increase({}{}))", samples(of, bucket_ms), offset(offset_ms))
+/// The sum of the increases in a bucket, for VictoriaMetrics.
+///
+/// Its `increase` counts each one since the sample before the bucket, however far away, but takes the counter for 0 before the first
+/// sample that a call reads. So of series without a sample in the `before_ms` milliseconds before the bucket, only the increases
+/// between the samples in the bucket count.
+pub fn increase(of: &Selector, bucket_ms: i64, before_ms: i64, offset_ms: i64) -> String {
+    let bucket = format!("x[{}]{}", duration(bucket_ms), offset(offset_ms));
+    let before = format!("x[{}]{}", duration(before_ms), offset(offset_ms + bucket_ms));
+    let is_known = format!("count_over_time({before})");
+    with_x(of, &format!("sum((increase({bucket}) if {is_known}) or increase_prometheus({bucket}))"))
+}
+
+/// An expression of VictoriaMetrics in which `x` means a selector. A long selector does not fit into a query several times.
+fn with_x(of: &Selector, expression: &str) -> String {
+    format!("(WITH (x = {}) {expression})", selector(of))
 }
 
 /// Which rates a sum of rates contains.
@@ -169,10 +180,11 @@ impl Rates {
         let range = format!("{}{}", samples(of, range_ms), offset(offset_ms));
         match self {
             Rates::AsPromQl => format!("sum(rate({range}))"),
-            Rates::OfFinite => format!("sum(rate({range})) + 0 * sum(sum_over_time({range}))"),
+            Rates::OfFinite => format!("(sum(rate({range})) + 0 * sum(sum_over_time({range})))"),
             Rates::OfLiving => {
-                let lives_until = format!("tlast_over_time({range}) + 4 * scrape_interval({range})");
-                format!("sum(rate({range}) and {lives_until} >= time() - {})", seconds(offset_ms))
+                let x = format!("x[{}]{}", duration(range_ms), offset(offset_ms));
+                let lives_until = format!("tlast_over_time({x}) + 4 * scrape_interval({x})");
+                with_x(of, &format!("sum(rate({x}) and {lives_until} >= time() - {})", seconds(offset_ms)))
             }
         }
     }
@@ -193,7 +205,7 @@ pub fn counters_in_bucket(
 ) -> String {
     match method {
         AggregationMethod::Mean => rates.sum(of, window_ms, offset_ms),
-        AggregationMethod::Sum => format!("({}) * {}", rates.sum(of, window_ms, offset_ms), seconds(bucket_ms)),
+        AggregationMethod::Sum => format!("{} * {}", rates.sum(of, window_ms, offset_ms), seconds(bucket_ms)),
         AggregationMethod::Max | AggregationMethod::Min | AggregationMethod::Percentile(_) => {
             let sum = rates.sum(of, rate_ms, 0);
             // The functions below take NaN and infinity for values.
@@ -282,7 +294,7 @@ mod tests {
             assert_eq!(promql, expected.replace('M', r#"{__name__="m"}"#), "{method:?}");
         };
         let plain = Rates::AsPromQl;
-        check(AggregationMethod::Sum, plain, "(sum(rate(M[105s] offset 1ms))) * 90.5");
+        check(AggregationMethod::Sum, plain, "sum(rate(M[105s] offset 1ms)) * 90.5");
         check(AggregationMethod::Mean, plain, "sum(rate(M[105s] offset 1ms))");
         check(AggregationMethod::Max, plain, "max_over_time(sum(rate(M[60s]))[90s499ms:15s] offset 1ms)");
         check(AggregationMethod::Min, plain, "min_over_time(sum(rate(M[60s]))[90s499ms:15s] offset 1ms)");
@@ -293,12 +305,12 @@ mod tests {
         );
         let (rate, sum) = ("sum(rate(M[105s] offset 1ms))", "sum(sum_over_time(M[105s] offset 1ms))");
         check(AggregationMethod::Sum, Rates::OfFinite, &format!("({rate} + 0 * {sum}) * 90.5"));
-        check(AggregationMethod::Mean, Rates::OfFinite, &format!("{rate} + 0 * {sum}"));
-        let finite = "(sum(rate(M[60s])) + 0 * sum(sum_over_time(M[60s])) > -Inf < Inf)";
+        check(AggregationMethod::Mean, Rates::OfFinite, &format!("({rate} + 0 * {sum})"));
+        let finite = "((sum(rate(M[60s])) + 0 * sum(sum_over_time(M[60s]))) > -Inf < Inf)";
         check(AggregationMethod::Max, Rates::OfFinite, &format!("max_over_time({finite}[90s499ms:15s] offset 1ms)"));
-        let living = "rate(M[105s] offset 1ms) and \
-                      tlast_over_time(M[105s] offset 1ms) + 4 * scrape_interval(M[105s] offset 1ms) >= time() - 0.001";
-        check(AggregationMethod::Mean, Rates::OfLiving, &format!("sum({living})"));
+        let living = "rate(x[105s] offset 1ms) and \
+                      tlast_over_time(x[105s] offset 1ms) + 4 * scrape_interval(x[105s] offset 1ms) >= time() - 0.001";
+        check(AggregationMethod::Mean, Rates::OfLiving, &format!("(WITH (x = M) sum({living}))"));
         for rates in [plain, Rates::OfFinite] {
             check(AggregationMethod::EventCount, rates, "sum(count_over_time(M[90s499ms] offset 1ms))");
         }

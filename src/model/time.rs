@@ -35,6 +35,11 @@ impl TimeRange {
         self.end - self.start
     }
 
+    /// The part of the range up to an instant; only its start if that is later.
+    pub fn up_to(self, instant: i64) -> TimeRange {
+        TimeRange { end: self.end.min(instant).max(self.start), ..self }
+    }
+
     /// Whether an instant lies in the range, its ends included.
     pub fn contains(self, at: i64) -> bool {
         (self.start..=self.end).contains(&at)

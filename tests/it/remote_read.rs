@@ -205,12 +205,12 @@ fn more_samples_than_the_budget_are_aggregated_by_promql() {
         (
             Query::counter("stub_metric"),
             "MAX",
-            "max_over_time((sum(rate(M[60s])) + 0 * sum(sum_over_time(M[60s])) > -Inf < Inf)[60s:15s] offset 40s1ms)",
+            "max_over_time(((sum(rate(M[60s])) + 0 * sum(sum_over_time(M[60s]))) > -Inf < Inf)[60s:15s] offset 40s1ms)",
         ),
         (
             Query::counter("stub_metric"),
             "SUM",
-            "sum(rate(M[75s] offset 40s1ms)) * 60 + 0 * sum(sum_over_time(M[75s] offset 40s1ms))",
+            "(sum(rate(M[75s] offset 40s1ms)) + 0 * sum(sum_over_time(M[75s] offset 40s1ms))) * 60",
         ),
     ]
     .into_iter()
