@@ -250,7 +250,7 @@ mod tests {
             match interpreted(status, headers, body) {
                 Err(NoData::Failed(kind)) => {
                     assert_eq!(kind.code(), code, "{status} {body}");
-                    let text = predicate(None, &kind, &Circumstances::NONE);
+                    let text = predicate(None, &kind, &Circumstances::default());
                     assert!(!text.contains("hush"), "{text}");
                     assert_eq!(text.contains("why"), words.is_some(), "{text}");
                     assert!(!text.contains(char::is_control), "{text:?}");

@@ -277,7 +277,7 @@ mod tests {
             }
             let found = StatusFailure::of(status, &headers, &context(url), body).unwrap();
             let kind = ErrorKind::Status(Box::new(found));
-            let text = predicate(None, &kind, &Circumstances::NONE);
+            let text = predicate(None, &kind, &Circumstances::default());
             assert_eq!(kind.code(), code, "{text}");
             assert!(says.iter().all(|part| text.contains(part)), "{says:?}: {text}");
             assert!(text.contains(&status.to_string()) && !text.contains("hush"), "{text}");

@@ -270,7 +270,7 @@ mod tests {
                           {ca: c, server_name: s}}\n";
 
     fn said(definition: Option<&Definition>, kind: &ErrorKind) -> String {
-        predicate(definition, kind, &Circumstances::NONE)
+        predicate(definition, kind, &Circumstances::default())
     }
 
     #[test]
