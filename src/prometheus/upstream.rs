@@ -204,7 +204,6 @@ impl Upstream {
     pub(super) fn context(&self) -> CallContext {
         CallContext {
             base: self.address().base().to_owned(),
-            is_https: self.address().is_https(),
             has_credentials: self.target().credentials.has_credentials(),
         }
     }
