@@ -38,10 +38,6 @@ struct BudgetState {
     queries: HashMap<u64, usize>,
     /// The responses that are being written, oldest first.
     responses: BTreeMap<u64, Writing>,
-    /// The bytes of all responses.
-    response_bytes: usize,
-    /// The bytes of all queries and responses.
-    used: usize,
     next_number: u64,
 }
 
@@ -98,7 +94,7 @@ impl MemoryBudget {
 
     /// The bytes that are granted, without the free ones.
     pub fn used(&self) -> usize {
-        self.state.lock().used
+        self.state.lock().used()
     }
 
     /// The most that one query may hold, and the most that all responses may hold while they are written.
@@ -150,15 +146,12 @@ impl Memory {
         let budget = &inner.budget;
         let mut state = budget.state.lock();
         let held = inner.number.lock().take().and_then(|number| state.queries.remove(&number)).unwrap_or_default();
-        state.used -= held;
         budget.released.notify_all();
-        if bytes > held.max(FREE_BYTES) && state.used + bytes > budget.capacity {
+        if bytes > held.max(FREE_BYTES) && state.used() + bytes > budget.capacity {
             return Err(NoMemory::TakenByOthers { capacity: budget.capacity });
         }
         let number = state.number();
         let is_cut = Arc::new(AtomicBool::new(false));
-        state.used += bytes;
-        state.response_bytes += bytes;
         state.responses.insert(number, Writing { bytes, since: Instant::now(), is_cut: Arc::clone(&is_cut) });
         state.cut_oldest(budget.half());
         drop(state);
@@ -183,8 +176,7 @@ impl MemoryGrant {
             state = budget.released.wait_timeout(state, left.min(LOOK_INTERVAL)).0;
             state.cut_slow();
         }
-        let held = state.queries.insert(number, bytes).unwrap_or_default();
-        state.used += bytes - held;
+        state.queries.insert(number, bytes);
         self.waited_ms.fetch_add(begun.elapsed().as_millis() as u64, Ordering::Relaxed);
         self.granted.store(bytes, Ordering::Relaxed);
         Ok(())
@@ -194,8 +186,7 @@ impl MemoryGrant {
 impl Drop for MemoryGrant {
     fn drop(&mut self) {
         let Some(number) = self.number.lock().take() else { return };
-        let mut state = self.budget.state.lock();
-        state.used -= state.queries.remove(&number).unwrap_or_default();
+        self.budget.state.lock().queries.remove(&number);
         self.budget.released.notify_all();
     }
 }
@@ -204,10 +195,15 @@ impl BudgetState {
     /// Whether a query may grow to `bytes`: there is enough memory, and afterwards some query can still grow to the most.
     fn may_hold(&self, number: u64, bytes: usize, budget: &MemoryBudget) -> bool {
         let held = self.queries.get(&number).copied().unwrap_or_default();
-        let used = self.used - held + bytes;
+        let used = self.used() - held + bytes;
         let others = self.queries.iter().filter(|&(&other, _)| other != number).map(|(_, &bytes)| bytes);
         let largest = others.max().unwrap_or_default().max(bytes);
         used <= budget.capacity && budget.capacity - used + largest >= budget.half()
+    }
+
+    /// The bytes of all queries and responses.
+    fn used(&self) -> usize {
+        self.queries.values().sum::<usize>() + self.responses.values().map(|writing| writing.bytes).sum::<usize>()
     }
 
     fn number(&mut self) -> u64 {
@@ -225,12 +221,9 @@ impl BudgetState {
 
     /// Cuts off the responses that have been written for the longest time, until the others have at most `most` bytes.
     fn cut_oldest(&self, most: usize) {
-        let uncut = |writing: &&Writing| !writing.is_cut.load(Ordering::Relaxed);
-        if self.response_bytes <= most {
-            return;
-        }
-        let mut bytes: usize = self.responses.values().filter(uncut).map(|writing| writing.bytes).sum();
-        for writing in self.responses.values().filter(uncut) {
+        let uncut = || self.responses.values().filter(|writing| !writing.is_cut.load(Ordering::Relaxed));
+        let mut bytes: usize = uncut().map(|writing| writing.bytes).sum();
+        for writing in uncut() {
             if bytes <= most {
                 break;
             }
@@ -257,10 +250,7 @@ impl ResponseMemory {
 
 impl Drop for ResponseMemory {
     fn drop(&mut self) {
-        let mut state = self.budget.state.lock();
-        let bytes = state.responses.remove(&self.number).map_or(0, |writing| writing.bytes);
-        state.used -= bytes;
-        state.response_bytes -= bytes;
+        self.budget.state.lock().responses.remove(&self.number);
         self.budget.released.notify_all();
     }
 }

@@ -26,7 +26,7 @@ use crate::settings::{KeySource, Settings};
 
 use body::BodyBounds;
 use exchange::Shared;
-use listener::Listener;
+use listener::{Listener, write_permits};
 use os::threads::Threads;
 use os::{descriptors, panics, scheduling, socket, threads};
 use shutdown::Shutdown;
@@ -35,7 +35,6 @@ use tiny_http::limits::LIMITS;
 use tiny_http::pipelining::Pipelines;
 use workers::blocking_threads::BlockingThreads;
 use workers::pool::Pool;
-use workers::write_permits::write_permits;
 
 /// Serves until a signal ends it.
 ///

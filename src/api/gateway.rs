@@ -193,9 +193,7 @@ impl Gateway {
         // The current replica may have changed while the query waited.
         let upstream = upstream.at_current_replica();
         let mut session = self.client.session(upstream, deadline, partial, memory, trace);
-        if let Some(queued) = queued {
-            session.set_queued(queued);
-        }
+        session.set_queued(queued);
         if request.explains {
             session.record_calls();
         }

@@ -98,19 +98,8 @@ fn is_legacy_label_name(name: &str) -> bool {
 /// A label can contain the replacement character, which exporters write for broken text. Prometheus's lexer refuses it ("invalid
 /// UTF-8 rune") unless it is escaped in Go's way.
 fn quoted(text: &str) -> String {
-    let mut literal = String::with_capacity(text.len() + 2);
-    literal.push('"');
-    for c in text.chars() {
-        match c {
-            '\\' => literal.push_str("\\\\"),
-            '"' => literal.push_str("\\\""),
-            '\n' => literal.push_str("\\n"),
-            '\u{fffd}' => literal.push_str("\\ufffd"),
-            other => literal.push(other),
-        }
-    }
-    literal.push('"');
-    literal
+    let escaped = text.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n").replace('\u{fffd}', r"\ufffd");
+    format!("\"{escaped}\"")
 }
 
 /// An RE2 pattern that matches exactly this text: characters with a meaning in RE2 are escaped.

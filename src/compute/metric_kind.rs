@@ -53,10 +53,8 @@ fn kinds_of(declared: MetricType, part: &str) -> Option<&'static [MetricKind]> {
 
 /// Whether a metric is declared as a histogram or a summary, which may have no samples under its own name.
 pub fn is_histogram_or_summary(name: &str, metadata: &Metadata) -> bool {
-    let types = metadata.get(name).map_or(&[][..], Vec::as_slice);
-    types
-        .iter()
-        .any(|declared| matches!(declared, MetricType::Histogram | MetricType::GaugeHistogram | MetricType::Summary))
+    use MetricType::{GaugeHistogram, Histogram, Summary};
+    metadata.get(name).into_iter().flatten().any(|declared| matches!(declared, Histogram | GaugeHistogram | Summary))
 }
 
 #[cfg(test)]

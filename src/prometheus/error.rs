@@ -81,7 +81,7 @@ pub struct ShownUpstream {
 impl Error {
     /// The failure of a request that has made no call.
     pub(super) fn uncalled(upstream: ShownUpstream, kind: ErrorKind) -> Error {
-        Error { upstream: Box::new(upstream), query: None, kind, circumstances: Box::new(Circumstances::NONE) }
+        Error { upstream: Box::new(upstream), query: None, kind, circumstances: Box::default() }
     }
 
     /// What went wrong, as the predicate of a sentence about the upstream.

@@ -6,7 +6,6 @@ pub(super) mod trivial_query;
 mod named;
 mod replicas;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -144,11 +143,11 @@ impl Upstream {
     }
 
     /// The key for its health. It must not be shown, because the path may be a secret.
-    pub(super) fn health_key(&self) -> Cow<'_, str> {
+    pub(super) fn health_key(&self) -> String {
         match &*self.0 {
-            UpstreamKind::Given { address, .. } => Cow::Borrowed(address.base()),
+            UpstreamKind::Given { address, .. } => address.base().to_owned(),
             // No address contains this character.
-            UpstreamKind::Named { upstream, replica } => Cow::Owned(format!("#{} {replica}", upstream.id)),
+            UpstreamKind::Named { upstream, replica } => format!("#{} {replica}", upstream.id),
         }
     }
 
@@ -204,7 +203,6 @@ impl Upstream {
     pub(super) fn context(&self) -> CallContext {
         CallContext {
             base: self.address().base().to_owned(),
-            is_https: self.address().is_https(),
             has_credentials: self.target().credentials.has_credentials(),
         }
     }
@@ -237,6 +235,6 @@ mod tests {
             ["http://u:hush@p/x", "http://u:hush@p/x", "http://u:hushed@p/x"].map(|url| Upstream::at_url(url).unwrap());
         assert!(one == same && one != other);
         assert_eq!(format!("{one} {one:?}"), "p:80/... Upstream(p:80/...)");
-        assert_eq!((one.lane_key().as_str(), &*one.health_key()), ("p:80", "http://p/x"));
+        assert_eq!((one.lane_key().as_str(), one.health_key().as_str()), ("p:80", "http://p/x"));
     }
 }

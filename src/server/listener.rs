@@ -1,6 +1,6 @@
 //! Receives requests from tiny_http, and hands queries to the workers.
 //!
-//! The thread that receives requests never waits for a client, and only a few workers do (`workers/write_permits`). Otherwise, the
+//! The thread that receives requests never waits for a client, and only a few workers do (`write_permits`). Otherwise, the
 //! threads of `workers/blocking_threads` read bodies and write replies. `server/os/socket` and `server/tiny_http` bound what
 //! tiny_http 0.12 does not.
 
@@ -25,6 +25,14 @@ pub(super) struct Listener {
     pub(super) blocking_threads: Arc<BlockingThreads>,
     pub(super) write_permits: Permits,
     pub(super) pipelines: Pipelines<Request>,
+}
+
+/// Permits for a quarter of the workers to write their replies themselves. With fewer than four workers, none does.
+///
+/// Handing a reply to another thread usually costs more than writing it. But a client may be slow, and then its worker waits. A
+/// quarter is enough while clients are fast. The other workers hand their replies over, and never wait for a client.
+pub(super) fn write_permits(workers: usize) -> Permits {
+    Permits::new(workers / 4)
 }
 
 /// The turn of a request on its connection. When it is dropped, the turn of the next request begins, unless the
@@ -156,5 +164,21 @@ impl Listener {
             exchange.finish(reply);
             drop(turn);
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_than_a_quarter_of_the_workers_write() {
+        for (workers, most) in [(1, 0), (3, 0), (4, 1), (7, 1), (20, 5)] {
+            let permits = write_permits(workers);
+            for _ in 0..2 {
+                let writing: Vec<_> = std::iter::from_fn(|| permits.take()).collect();
+                assert_eq!(writing.len(), most, "{workers}");
+            }
+        }
     }
 }

@@ -3,4 +3,3 @@
 pub(super) mod blocking_threads;
 pub(super) mod pool;
 mod shares;
-pub(super) mod write_permits;

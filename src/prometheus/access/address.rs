@@ -150,11 +150,6 @@ impl Address {
     pub(in crate::prometheus) fn is_https(&self) -> bool {
         self.base.starts_with("https")
     }
-
-    /// The URL of an API path such as `/api/v1/query`.
-    pub(in crate::prometheus) fn endpoint(&self, path: &str) -> String {
-        format!("{}{path}", self.base)
-    }
 }
 
 /// Splits any URL without credentials: its address, the slash at the end of its path, which an address does not keep, and its
@@ -262,7 +257,7 @@ mod tests {
         let check = |host: &str, expected: &str| {
             let address = Address::at_host(host, 9090).unwrap();
             assert_eq!(address.to_string(), expected);
-            assert_eq!(address.endpoint("/x"), format!("http://{expected}/x"));
+            assert_eq!(address.base(), format!("http://{expected}"));
         };
         check("prometheus.monitoring.svc", "prometheus.monitoring.svc:9090");
         check("my_host", "my_host:9090");
@@ -287,7 +282,7 @@ mod tests {
     fn a_url_keeps_prefix_and_credentials_and_shows_no_credentials() {
         let check = |url: &str, base: &str, name: &str, authorization: Option<&str>| {
             let BaseUrl { address, authorization: found } = Address::at_url(url).unwrap();
-            assert_eq!((address.endpoint(""), address.to_string()), (base.to_owned(), name.to_owned()));
+            assert_eq!((address.base(), address.to_string().as_str()), (base, name));
             assert_eq!(found.as_ref().map(Secret::reveal), authorization);
             assert_eq!(format!("{address:?}"), format!("Address({name})"));
         };

@@ -31,7 +31,7 @@ impl Proxy {
     pub fn at_url(url: &str, no_proxy: NoProxy) -> Option<Proxy> {
         // The URL has the form of a Prometheus address, without a path.
         let BaseUrl { address, authorization } = Address::at_url(url).ok()?;
-        let uri: Uri = address.endpoint("").parse().ok()?;
+        let uri: Uri = address.base().parse().ok()?;
         (uri.path() == "/").then_some(Proxy { uri, address, authorization, no_proxy })
     }
 

@@ -37,16 +37,6 @@ struct HealthEntry {
     is_prometheus: bool,
 }
 
-/// Whether a request may call an upstream.
-pub(super) enum Admission<'h> {
-    /// As far as is known, the upstream answers.
-    Free,
-    /// The upstream does not answer. This request probes it.
-    Probe(Probe<'h>),
-    /// The upstream does not answer, and another request is probing it.
-    ProbedByAnother(Silence),
-}
-
 /// The right to probe a silent upstream. Another request may probe once this is dropped.
 pub(super) struct Probe<'h> {
     health: &'h Health,
@@ -55,15 +45,18 @@ pub(super) struct Probe<'h> {
 }
 
 impl Health {
-    /// Whether a request may call an upstream.
-    pub(super) fn admit(&self, upstream: &str, now: Instant) -> Admission<'_> {
+    /// Lets a request call an upstream. If the upstream is silent, the request must probe it first.
+    ///
+    /// # Errors
+    /// Fails if the upstream is silent and another request is probing it.
+    pub(super) fn admit(&self, upstream: &str, now: Instant) -> Result<Option<Probe<'_>>, Silence> {
         let mut entries = self.0.lock();
-        let Some((entry, silence)) = silent(&mut entries, upstream, now) else { return Admission::Free };
+        let Some((entry, silence)) = silent(&mut entries, upstream, now) else { return Ok(None) };
         if entry.is_probed {
-            return Admission::ProbedByAnother(silence);
+            return Err(silence);
         }
         entry.is_probed = true;
-        Admission::Probe(Probe { health: self, upstream: upstream.to_owned(), silence })
+        Ok(Some(Probe { health: self, upstream: upstream.to_owned(), silence }))
     }
 
     /// Whether an upstream has responded within the last ten minutes and is not silent now.
@@ -184,26 +177,26 @@ mod tests {
     #[test]
     fn after_three_calls_without_a_response_one_request_at_a_time_is_admitted() {
         let (health, now) = silent_for(2);
-        assert!(matches!(health.admit("p", now), Admission::Free));
+        assert!(matches!(health.admit("p", now), Ok(None)));
         let (health, now) = silent_for(3);
-        let Admission::Probe(probe) = health.admit("p", now) else { panic!("it is not probed") };
+        let Ok(Some(probe)) = health.admit("p", now) else { panic!("it is not probed") };
         let expected = Silence { waited_for: WaitedFor::Connection, calls: 3, lasted: after(3_000) };
         assert_eq!(probe.silence, expected);
         assert_eq!(health.responded_lately("p", now), Err(expected));
-        assert!(matches!(health.admit("p", now), Admission::ProbedByAnother(silence) if silence == expected));
-        assert!(matches!(health.admit("q", now), Admission::Free));
+        assert!(matches!(health.admit("p", now), Err(silence) if silence == expected));
+        assert!(matches!(health.admit("q", now), Ok(None)));
         drop(probe);
         assert_eq!(health.responded_lately("p", now), Ok(false));
-        assert!(matches!(health.admit("p", now), Admission::Probe(_)));
+        assert!(matches!(health.admit("p", now), Ok(Some(_))));
     }
 
     #[test]
     fn a_response_ends_the_silence() {
         let (health, now) = silent_for(5);
         health.note_response("p", true, now);
-        assert!(matches!(health.admit("p", now), Admission::Free));
+        assert!(matches!(health.admit("p", now), Ok(None)));
         health.note_silence("p", WaitedFor::Response, now + after(1), now + after(1_001));
-        assert!(matches!(health.admit("p", now), Admission::Free));
+        assert!(matches!(health.admit("p", now), Ok(None)));
     }
 
     #[test]
@@ -213,7 +206,7 @@ mod tests {
         for _ in 0..5 {
             health.note_silence("p", WaitedFor::Response, now, now + after(1_000));
         }
-        assert!(matches!(health.admit("p", now), Admission::Free));
+        assert!(matches!(health.admit("p", now), Ok(None)));
     }
 
     #[test]
@@ -222,7 +215,7 @@ mod tests {
         for _ in 0..5 {
             health.note_silence("p", WaitedFor::Response, now, now + after(499));
         }
-        assert!(matches!(health.admit("p", now), Admission::Free));
+        assert!(matches!(health.admit("p", now), Ok(None)));
     }
 
     #[test]

@@ -74,9 +74,8 @@ fn said_by_head(response: UpstreamResponse, context: &CallContext) -> ErrorKind 
     // Amazon's services have their own types, such as `application/x-amz-json-1.1`.
     let is_json = kind.eq_ignore_ascii_case("application/json") || kind.starts_with("application/x-amz-json-");
     let is_plain = kind.eq_ignore_ascii_case("text/plain");
-    let is_text = is_json || is_plain;
     let mut text = String::new();
-    if is_text && encoding(&headers).is_none() {
+    if (is_json || is_plain) && encoding(&headers).is_none() {
         // Not all bodies announce their length. An unreadable body explains nothing.
         let _ = body.take(MAX_WORDS_BYTES).read_to_string(&mut text);
     }
@@ -250,7 +249,7 @@ mod tests {
             match interpreted(status, headers, body) {
                 Err(NoData::Failed(kind)) => {
                     assert_eq!(kind.code(), code, "{status} {body}");
-                    let text = predicate(None, &kind, &Circumstances::NONE);
+                    let text = predicate(None, &kind, &Circumstances::default());
                     assert!(!text.contains("hush"), "{text}");
                     assert_eq!(text.contains("why"), words.is_some(), "{text}");
                     assert!(!text.contains(char::is_control), "{text:?}");

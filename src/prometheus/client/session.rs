@@ -126,8 +126,8 @@ impl Session<'_> {
     }
 
     /// Notes how the request waited for a worker before.
-    pub fn set_queued(&mut self, queued: Queued) {
-        self.before.queued = Some(queued);
+    pub fn set_queued(&mut self, queued: Option<Queued>) {
+        self.before.queued = queued;
     }
 
     /// Starts to record the calls.

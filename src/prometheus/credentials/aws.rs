@@ -146,10 +146,7 @@ impl SigV4 {
 
     /// The secrets that the upstreams file contains or names.
     pub(in crate::prometheus) fn live_secrets(&self) -> [Option<&LiveSecret>; 2] {
-        match &self.given {
-            Some((access_key, secret_key)) => [Some(access_key), Some(secret_key)],
-            None => [None, None],
-        }
+        self.given.as_ref().map_or([None, None], |(access_key, secret_key)| [Some(access_key), Some(secret_key)])
     }
 }
 

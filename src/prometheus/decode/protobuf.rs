@@ -58,18 +58,12 @@ fn field<'m>(rest: &mut &'m [u8]) -> Result<(u32, WireValue<'m>), Malformed> {
     let (number, wire_type) = (tag >> 3, tag & 7);
     let value = match wire_type {
         0 => WireValue::Varint(varint(rest)?),
-        1 => {
-            bytes(rest, 8)?;
-            WireValue::Fixed
-        }
+        1 => bytes(rest, 8).map(|_| WireValue::Fixed)?,
         2 => {
             let length = varint(rest)?;
             WireValue::Bytes(bytes(rest, length)?)
         }
-        5 => {
-            bytes(rest, 4)?;
-            WireValue::Fixed
-        }
+        5 => bytes(rest, 4).map(|_| WireValue::Fixed)?,
         _ => return Err(Malformed),
     };
     if number == 0 { Err(Malformed) } else { Ok((number, value)) }

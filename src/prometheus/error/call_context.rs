@@ -5,8 +5,6 @@ pub(in crate::prometheus) struct CallContext {
     /// Scheme, host, port and path prefix, without a slash at the end and without credentials. It must not be shown, because the
     /// prefix may be a secret.
     pub(in crate::prometheus) base: String,
-    /// Whether it uses https.
-    pub(in crate::prometheus) is_https: bool,
     /// Whether it sends credentials.
     pub(in crate::prometheus) has_credentials: bool,
 }

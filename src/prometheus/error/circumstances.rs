@@ -4,11 +4,12 @@
 use super::vocabulary::Vocabulary;
 
 /// What a call is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum CallKind {
     /// A query that takes an upstream almost no time, such as [`TRIVIAL_QUERY`](crate::prometheus::TRIVIAL_QUERY).
     Trivial,
     /// Samples, or the value of an expression.
+    #[default]
     Evaluation,
     /// Names and values of labels, series, or metadata.
     Names,
@@ -34,8 +35,8 @@ pub struct Before {
     pub calls: Option<(u32, u128)>,
 }
 
-/// The circumstances of a failed call.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The circumstances of a failed call; by default, of one that was never made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Circumstances {
     /// What the call was for.
     pub call_kind: CallKind,
@@ -58,13 +59,6 @@ impl Before {
 }
 
 impl Circumstances {
-    /// The circumstances of a call that was never made.
-    pub(in crate::prometheus) const NONE: Circumstances = Circumstances {
-        call_kind: CallKind::Evaluation,
-        before: Before { queued: None, memory_ms: None, calls: None },
-        failed_replicas: Vec::new(),
-    };
-
     /// What took the time before the call, as the end of a clause; empty if nothing did.
     pub(in crate::prometheus) fn before(&self) -> String {
         let Before { queued, memory_ms, calls } = self.before;
@@ -118,7 +112,7 @@ mod tests {
     const CALLS: [CallKind; 3] = [CallKind::Trivial, CallKind::Evaluation, CallKind::Names];
 
     fn said(kind: &ErrorKind, call_kind: CallKind, before: Before) -> String {
-        predicate(None, kind, &Circumstances { call_kind, before, ..Circumstances::NONE })
+        predicate(None, kind, &Circumstances { call_kind, before, ..Circumstances::default() })
     }
 
     #[test]
@@ -184,7 +178,7 @@ mod tests {
             "300 ms for memory that other requests held and 1200 ms for earlier calls (9)",
             "raise --memory-budget-mib of this mirror, ",
         );
-        assert_eq!(Circumstances { call_kind: CallKind::Names, ..Circumstances::NONE }.before(), "");
+        assert_eq!(Circumstances { call_kind: CallKind::Names, ..Circumstances::default() }.before(), "");
     }
 
     #[test]

@@ -186,6 +186,6 @@ fn unanswered(issuer: Issuer, kind: &ErrorKind, words: Vocabulary<'_>) -> (Strin
             format!("cannot be reached through the proxy {proxy}, which does not connect to it ({})", failure.code()),
             format!("check {address}, as it is named where the proxy runs"),
         ),
-        kind => (predicate_in(words, kind, &Circumstances::NONE), format!("check {address}")),
+        kind => (predicate_in(words, kind, &Circumstances::default()), format!("check {address}")),
     }
 }

@@ -20,7 +20,7 @@ pub(in crate::prometheus) fn predicate(
 
 /// Why a mirror that `ask` or `check` calls cannot be connected to, and what to do about it, as a predicate.
 pub(in crate::prometheus) fn predicate_of_mirror(failure: ConnectFailure) -> String {
-    predicate_in(Vocabulary::of_mirror(), &ErrorKind::Unconnected(failure), &Circumstances::NONE)
+    predicate_in(Vocabulary::of_mirror(), &ErrorKind::Unconnected(failure), &Circumstances::default())
 }
 
 /// The predicate, if the vocabulary is already known. The table of the texts: a sentence for each kind.

@@ -48,14 +48,14 @@ impl Redirect {
         let shown = Some(format!("{scheme}://{host}{port}{path}")).filter(|shown| shown.len() <= MAX_SHOWN_BYTES)?;
         let is_same_host = base.host().is_some_and(|of_base| of_base.eq_ignore_ascii_case(host));
         let is_same_path = base.path().trim_end_matches('/') == base_path;
-        if is_same_host && is_same_path && !context.is_https && scheme == "https" {
+        let is_same_scheme = base.scheme_str() == Some(scheme);
+        if is_same_host && is_same_path && !is_same_scheme && scheme == "https" {
             return Some(Redirect::Https(shown));
         }
-        if context.is_https && scheme == "http" {
+        if !is_same_scheme && scheme == "http" {
             return Some(Redirect::Unencrypted(shown));
         }
         let is_same_port = host_and_port(&base).1 == host_and_port(&to).1;
-        let is_same_scheme = base.scheme_str() == Some(scheme);
         Some(match is_api {
             true if is_same_scheme && is_same_host && is_same_port && is_same_path => Redirect::Itself,
             true => Redirect::Api(shown),

@@ -82,7 +82,7 @@ impl StatusFailure {
         let names_no_tenant = body.is_some_and(|body| body.trim() == NO_TENANT);
         let meaning = match status {
             300..=399 => StatusMeaning::Redirected(Redirect::of(text(LOCATION), context)),
-            400 | 426 if !context.is_https => StatusMeaning::OtherProtocol,
+            400 | 426 if !context.base.starts_with("https:") => StatusMeaning::OtherProtocol,
             400 => StatusMeaning::ClientCertificate,
             401 if names_no_tenant => StatusMeaning::TenantRequired,
             401 if context.has_credentials => StatusMeaning::CredentialsRefused,
@@ -277,7 +277,7 @@ mod tests {
             }
             let found = StatusFailure::of(status, &headers, &context(url), body).unwrap();
             let kind = ErrorKind::Status(Box::new(found));
-            let text = predicate(None, &kind, &Circumstances::NONE);
+            let text = predicate(None, &kind, &Circumstances::default());
             assert_eq!(kind.code(), code, "{text}");
             assert!(says.iter().all(|part| text.contains(part)), "{says:?}: {text}");
             assert!(text.contains(&status.to_string()) && !text.contains("hush"), "{text}");

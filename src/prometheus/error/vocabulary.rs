@@ -270,7 +270,7 @@ mod tests {
                           {ca: c, server_name: s}}\n";
 
     fn said(definition: Option<&Definition>, kind: &ErrorKind) -> String {
-        predicate(definition, kind, &Circumstances::NONE)
+        predicate(definition, kind, &Circumstances::default())
     }
 
     #[test]
@@ -477,8 +477,8 @@ mod tests {
         let mut all = Vec::new();
         let challenges: [&[&str]; 3] = [&[], &["Basic"], &["Bearer"]];
         for bits in 0..4_u32 {
-            let [is_https, has_credentials] = [1, 2].map(|bit| bits & bit != 0);
-            let context = CallContext { base: "https://p/x".to_owned(), is_https, has_credentials };
+            let base = if bits & 1 != 0 { "https://p/x" } else { "http://p/x" };
+            let context = CallContext { base: base.to_owned(), has_credentials: bits & 2 != 0 };
             for status in (300..=308).chain(400..=431).chain([499, 500, 501, 502, 503, 504, 511]) {
                 for (nth, challenges) in challenges.iter().enumerate() {
                     let mut headers = HeaderMap::new();
@@ -494,7 +494,7 @@ mod tests {
                 }
             }
         }
-        let itself = CallContext { base: "http://p".to_owned(), is_https: false, has_credentials: false };
+        let itself = CallContext { base: "http://p".to_owned(), has_credentials: false };
         for location in [None, Some("https://p/api/v1/query"), Some("http://p/api/v1/query"), Some("/graph")] {
             for status in [301, 302] {
                 let mut headers = HeaderMap::new();

@@ -43,7 +43,7 @@ pub(in crate::prometheus) struct OutgoingCall<'a> {
 
 /// The URL of a call with encoded parameters.
 pub(in crate::prometheus) fn url(target: CallTarget<'_>, path: &str, query: &str) -> String {
-    let mut url = target.address.endpoint(path);
+    let mut url = format!("{}{path}", target.address.base());
     for (part, separator) in [target.url_query, query].into_iter().filter(|part| !part.is_empty()).zip(["?", "&"]) {
         url.extend([separator, part]);
     }

@@ -84,7 +84,10 @@ impl Transport for Connection {
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         if !self.call.is_unanswered {
-            return self.await_response(deadline_of(timeout)).map_err(in_response);
+            return self.await_response(deadline_of(timeout)).map_err(|error| match error {
+                Error::Timeout(_) => Error::Timeout(IN_RESPONSE),
+                other => other,
+            });
         }
         self.send(timeout);
         let begun = Instant::now();
@@ -279,14 +282,6 @@ fn is_dead(waited: &Result<bool, Error>) -> bool {
             matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | TimedOut | UnexpectedEof)
         }
         Err(_) => false,
-    }
-}
-
-/// Marks a timeout as one in the middle of a response.
-fn in_response(error: Error) -> Error {
-    match error {
-        Error::Timeout(_) => Error::Timeout(IN_RESPONSE),
-        other => other,
     }
 }
 

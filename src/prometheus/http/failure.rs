@@ -84,7 +84,7 @@ mod tests {
         let check = |error: Error, code: &str, says: &str| {
             let kind = failure(error, 0, deadline);
             assert_eq!(kind.code(), code);
-            let text = predicate(None, &kind, &Circumstances::NONE);
+            let text = predicate(None, &kind, &Circumstances::default());
             assert!(text.contains(says), "{says}: {text}");
         };
         check(Error::BodyStalled, "not_prometheus", "not HTTP");

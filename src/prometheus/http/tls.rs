@@ -135,12 +135,11 @@ impl Transport for BelowTls {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        if self.broken.is_some() {
-            return Ok(());
-        }
-        match self.connection.transmit_output(amount, timeout) {
-            Err(Error::Io(error)) => self.broken = Some(error),
-            other => return other,
+        if self.broken.is_none() {
+            match self.connection.transmit_output(amount, timeout) {
+                Err(Error::Io(error)) => self.broken = Some(error),
+                other => return other,
+            }
         }
         Ok(())
     }

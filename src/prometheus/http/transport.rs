@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 use ureq::config::Config;
-use ureq::http::{HeaderMap, Response, Uri};
+use ureq::http::{HeaderMap, Request, Response, Uri};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
-use ureq::{Agent, Error, RequestBuilder};
+use ureq::{Agent, AsSendBody, Error};
 
 use super::authorize::UnsignedCall;
 use super::call::{CallContent, OutgoingCall, url};
@@ -26,6 +26,16 @@ use crate::prometheus::remembered::Remembered;
 
 /// The status of a server that has waited too long for a call.
 const REQUEST_TIMEOUT: u16 = 408;
+
+/// The headers of a form.
+const FORM_HEADERS: [(&str, &str); 1] = [("Content-Type", "application/x-www-form-urlencoded")];
+
+/// The headers of a remote read.
+const REMOTE_READ_HEADERS: [(&str, &str); 3] = [
+    ("Content-Type", "application/x-protobuf"),
+    ("Content-Encoding", "snappy"),
+    ("X-Prometheus-Remote-Read-Version", "0.1.0"),
+];
 
 /// How long an idle connection is kept.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(60);
@@ -145,30 +155,25 @@ impl Transport {
         if deadline.remaining().is_zero() {
             return Err(ErrorKind::NoTimeLeft(deadline.whole_ms()));
         }
-        let (method, query, body) = match content {
-            CallContent::Form(form) => ("POST", "", form.as_bytes()),
-            CallContent::RemoteRead(body) => ("POST", "", body),
-            CallContent::EmptyPut => ("PUT", "", [].as_slice()),
-            CallContent::Query(query) => ("GET", query, [].as_slice()),
+        let (method, query, mut body, of_content) = match content {
+            CallContent::Form(form) => ("POST", "", form.as_bytes(), &FORM_HEADERS[..]),
+            CallContent::RemoteRead(body) => ("POST", "", body, &REMOTE_READ_HEADERS[..]),
+            CallContent::EmptyPut => ("PUT", "", [].as_slice(), [].as_slice()),
+            CallContent::Query(query) => ("GET", query, [].as_slice(), [].as_slice()),
         };
         // ureq would panic at a URL that is too long.
         let uri = Uri::try_from(url(target, path, query)).map_err(|_| ErrorKind::Unsent)?;
         let credentials = target.credentials.headers(&UnsignedCall { method, uri: &uri, body }, deadline)?;
-        let time = Some(deadline.remaining());
-        let post =
-            |kind: &str| prepared(self.agent.post(&uri), &credentials, trace, time, max_idle_age).content_type(kind);
-        let sent = match content {
-            CallContent::Form(_) => post("application/x-www-form-urlencoded").send(body),
-            CallContent::RemoteRead(_) => post("application/x-protobuf")
-                .header("Content-Encoding", "snappy")
-                .header("X-Prometheus-Remote-Read-Version", "0.1.0")
-                .send(body),
-            CallContent::EmptyPut => {
-                prepared(self.agent.put(&uri), &credentials, trace, time, max_idle_age).send_empty()
-            }
-            CallContent::Query(_) => prepared(self.agent.get(&uri), &credentials, trace, time, max_idle_age).call(),
-        };
-        let response = sent.map_err(|error| failure(error, begun.elapsed().as_millis(), deadline))?;
+        let mut none = ();
+        let body = if method == "GET" { none.as_body() } else { body.as_body() };
+        let request = Request::builder().method(method).uri(&uri).header("Accept-Encoding", "identity");
+        let named = trace.into_iter().flat_map(Trace::headers).chain(of_content.iter().copied());
+        let request = named.fold(request, |request, (name, value)| request.header(name, value));
+        let request = credentials.iter().fold(request, |request, (name, value)| request.header(name, value));
+        let request = self.agent.configure_request(request.body(body).map_err(|_| ErrorKind::Unsent)?);
+        let request = request.timeout_global(Some(deadline.remaining())).max_idle_age(max_idle_age).build();
+        let response = self.agent.run(request);
+        let response = response.map_err(|error| failure(error, begun.elapsed().as_millis(), deadline))?;
         Ok((response, credentials))
     }
 }
@@ -182,19 +187,4 @@ impl Resolver for AllowlistResolver {
     fn resolve(&self, uri: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
         self.0.way_to(uri).map(|_| self.empty()).map_err(|kind| ConnectError(kind).into())
     }
-}
-
-/// A call with its credentials, its timeout, and the age of the connections that it may use.
-fn prepared<B>(
-    request: RequestBuilder<B>,
-    credentials: &HeaderMap,
-    trace: Option<&Trace>,
-    time: Option<Duration>,
-    max_idle_age: Duration,
-) -> RequestBuilder<B> {
-    let request = request.config().timeout_global(time).max_idle_age(max_idle_age).build();
-    let request = request.header("Accept-Encoding", "identity");
-    let traced = trace.into_iter().flat_map(Trace::headers);
-    let request = traced.fold(request, |request, (name, value)| request.header(name, value));
-    credentials.iter().fold(request, |request, (name, value)| request.header(name, value))
 }

@@ -69,21 +69,16 @@ impl Upstreams {
     /// about it.
     fn take_over(&self, path: &Path, definitions: Vec<Definition>) -> Result<(), BadFile> {
         let before = self.current.get();
-        let mut now = Vec::with_capacity(definitions.len());
-        for definition in definitions {
-            match before.iter().find(|one| *one.definition == definition) {
-                Some(same) => now.push(Arc::clone(same)),
-                None => {
-                    let name = definition.name.clone();
-                    let made = NamedUpstream::new(definition, &self.shared, &self.aws);
-                    now.push(Arc::new(made.map_err(|unusable| {
-                        let line = unusable.place.line;
-                        bad(path, &format!(", upstream {name}, line {line}: {unusable}"))
-                    })?));
-                }
+        let now = definitions.into_iter().map(|definition| {
+            if let Some(same) = before.iter().find(|one| *one.definition == definition) {
+                return Ok(Arc::clone(same));
             }
-        }
-        self.current.set(now);
+            let name = definition.name.clone();
+            NamedUpstream::new(definition, &self.shared, &self.aws)
+                .map(Arc::new)
+                .map_err(|unusable| bad(path, &format!(", upstream {name}, line {}: {unusable}", unusable.place.line)))
+        });
+        self.current.set(now.collect::<Result<_, _>>()?);
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::model::duration;
-use crate::nearest::nearest;
+use crate::nearest::did_you_mean;
 use crate::prometheus::access::{FilePlace, Unusable};
 use crate::secret::Secret;
 
@@ -106,27 +106,20 @@ impl<'n> FileField<'n> {
             YamlValue::List(items) if items.is_empty() => Err(self.bad("must not be empty")),
             YamlValue::List(items) if items.len() > most => Err(self.bad(&format!("must have at most {most} items"))),
             YamlValue::List(items) => {
-                Ok(items.iter().enumerate().map(|(index, node)| self.item(index, node)).collect())
+                let item = |(nth, node)| FileField::of(node, format!("{}[{nth}]", self.place.path));
+                Ok(items.iter().enumerate().map(item).collect())
             }
             _ => Err(self.bad(&format!("must be a list such as {example}"))),
         }
-    }
-
-    fn item(&self, index: usize, node: &'n Node) -> FileField<'n> {
-        FileField::of(node, format!("{}[{index}]", self.place.path))
     }
 
     /// The values of a mapping that has no other keys than these, and none twice. If it is no mapping, the error shows the example.
     pub(super) fn fields(&self, known: &[&str], example: &str) -> Result<FileFields<'n>, Unusable> {
         let keys = format!("the keys are {}", known.join(", "));
         let fields = self.mapping(&format!("{example}; {keys}"))?;
-        for (key, _) in fields.entries {
-            if known.contains(&key.name.as_str()) {
-                continue;
-            }
+        if let Some((key, _)) = fields.entries.iter().find(|(key, _)| !known.contains(&key.name.as_str())) {
             // The key is not repeated: it may be a secret without its key.
-            let near = nearest(&key.name, known.iter().copied(), 1);
-            let meant = near.first().map(|near| format!("did you mean {near}? ")).unwrap_or_default();
+            let meant = did_you_mean(&key.name, known.iter().copied());
             return Err(self.bad_at(key.line, &format!("has an unknown key: {meant}{keys}")));
         }
         Ok(fields)
@@ -149,9 +142,7 @@ impl<'n> FileField<'n> {
 impl<'n> FileFields<'n> {
     /// A value, unless it is absent or null.
     pub(super) fn get(&self, name: &str) -> Option<FileField<'n>> {
-        let (_, node) =
-            self.entries.iter().find(|(key, node)| key.name == name && !matches!(node.value, YamlValue::Null))?;
-        Some(self.field(name, node))
+        self.all().find(|(key, _)| *key == name).map(|(_, field)| field)
     }
 
     /// A required value.
@@ -162,7 +153,11 @@ impl<'n> FileFields<'n> {
     /// All keys and values that are not null.
     pub(super) fn all(&self) -> impl Iterator<Item = (&'n str, FileField<'n>)> {
         let present = self.entries.iter().filter(|(_, node)| !matches!(node.value, YamlValue::Null));
-        present.map(|(key, node)| (key.name.as_str(), self.field(&key.name, node)))
+        let above = &self.mapping.place.path;
+        present.map(move |(key, node)| {
+            let path = if above.is_empty() { key.name.clone() } else { format!("{above}.{}", key.name) };
+            (key.name.as_str(), FileField::of(node, path))
+        })
     }
 
     /// The only one of these that is present, if any, and its index in `names`.
@@ -185,12 +180,6 @@ impl<'n> FileFields<'n> {
     /// An error about a line of the mapping.
     pub(super) fn bad_at(&self, line: usize, what: &str) -> Unusable {
         self.mapping.bad_at(line, what)
-    }
-
-    fn field(&self, name: &str, node: &'n Node) -> FileField<'n> {
-        let above = &self.mapping.place.path;
-        let path = if above.is_empty() { name.to_owned() } else { format!("{above}.{name}") };
-        FileField::of(node, path)
     }
 }
 

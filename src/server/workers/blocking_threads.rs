@@ -1,4 +1,4 @@
-//! Threads for tasks that may wait for a client, so that the listener never does, and workers rarely do (see `write_permits`).
+//! Threads for tasks that may wait for a client, so that the listener never does, and workers rarely do (see `listener`).
 
 use std::collections::VecDeque;
 use std::io;

@@ -114,9 +114,7 @@ impl Pool {
         let woken = if state.shares.may_run(lane) { state.idle.pop() } else { None };
         let has_to_be_watched = woken.is_none() && state.is_unwatched(deadline);
         drop(state);
-        if let Some(worker) = woken {
-            worker.unpark();
-        }
+        woken.iter().for_each(Thread::unpark);
         if has_to_be_watched {
             core.earlier.notify_one();
         }
@@ -148,9 +146,7 @@ impl PoolCore {
                 let another = state.waiting.iter().any(|waiting| state.shares.may_run(waiting.lane));
                 let woken = if another { state.idle.pop() } else { None };
                 drop(state);
-                if let Some(worker) = woken {
-                    worker.unpark();
-                }
+                woken.iter().for_each(Thread::unpark);
                 return waiting;
             }
             if place.is_none() {

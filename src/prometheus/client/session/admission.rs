@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use super::Session;
-use crate::prometheus::client::health::Admission;
 use crate::prometheus::error::{Blame, ErrorKind, Silence, WaitedFor};
 use crate::prometheus::upstream::trivial_query;
 
@@ -14,10 +13,9 @@ impl Session<'_> {
             return Ok(());
         }
         let client = self.client;
-        match client.health.admit(&self.upstream.health_key(), Instant::now()) {
-            Admission::Free => {}
-            Admission::ProbedByAnother(silence) => return Err(ErrorKind::Silent(silence)),
-            Admission::Probe(probe) => self.probe(probe.silence)?,
+        let admitted = client.health.admit(&self.upstream.health_key(), Instant::now());
+        if let Some(probe) = admitted.map_err(ErrorKind::Silent)? {
+            self.probe(probe.silence)?;
         }
         self.is_admitted = true;
         Ok(())

@@ -77,7 +77,13 @@ impl Session<'_> {
         api_call: ApiCall<'_>,
         interpret: impl FnOnce(UpstreamResponse) -> Result<Envelope<T>, NoData>,
     ) -> Result<Option<Option<T>>, Error> {
-        let (call, response) = self.begin_and_send(&api_call)?;
+        let mut call = self.begin(api_call.endpoint, &api_call.path, api_call.query, api_call.call_kind)?;
+        call.record.times = api_call.params.iter().filter(|(name, _)| TIMES.contains(name)).cloned().collect();
+        let response = self.send(&api_call);
+        if let Ok(response) = &response {
+            call.begin_response(response);
+            self.note_engine(response.is_victoria_metrics());
+        }
         let result = response.map_err(NoData::Failed).and_then(interpret).and_then(|envelope| {
             let missing = missing_data(&envelope).filter(|_| self.partial == PartialResponse::Deny);
             missing.map_or(Ok(envelope), |missing| Err(ErrorKind::MissingData(missing).into()))
@@ -95,22 +101,6 @@ impl Session<'_> {
             Err(NoData::Enough) => Ok(None),
             Err(NoData::Failed(kind)) => Err(self.error(api_call.query, api_call.call_kind, kind)),
         }
-    }
-
-    fn begin_and_send(
-        &mut self,
-        api_call: &ApiCall<'_>,
-    ) -> Result<(OngoingCall, Result<UpstreamResponse, ErrorKind>), Error> {
-        let mut call = self.begin(api_call.endpoint, &api_call.path, api_call.query, api_call.call_kind)?;
-        if self.recorded_calls.is_some() {
-            call.record.times = api_call.params.iter().filter(|(name, _)| TIMES.contains(name)).cloned().collect();
-        }
-        let response = self.send(api_call);
-        if let Ok(response) = &response {
-            call.begin_response(response);
-            self.note_engine(response.is_victoria_metrics());
-        }
-        Ok((call, response))
     }
 
     fn note_warnings<T>(&mut self, envelope: &Envelope<T>, query: Option<&str>) {

@@ -56,9 +56,7 @@ impl Session<'_> {
     ) -> Result<RemoteRead, Error> {
         let SampleQuery { promql, metric, label_patterns, range, .. } = *query;
         let mut call = self.begin(READ, READ_PATH, Some(promql), CallKind::Evaluation)?;
-        if self.recorded_calls.is_some() {
-            call.record.times = vec![("start", seconds(range.start)), ("end", seconds(range.end))];
-        }
+        call.record.times = vec![("start", seconds(range.start)), ("end", seconds(range.end))];
         let body = remote_read::request(metric, label_patterns, range.start, range.end);
         let outgoing = OutgoingCall {
             target: self.upstream.target(),

@@ -22,9 +22,7 @@ impl Json<'_> {
                 b't' => self.word("true")?,
                 b'f' => self.word("false")?,
                 b'n' => self.word("null")?,
-                _ => {
-                    number(self.number_token()?)?;
-                }
+                _ => number(self.number_token()?).map(drop)?,
             }
             loop {
                 let Some(&close) = closes.last() else { return Ok(()) };
@@ -56,9 +54,7 @@ impl Json<'_> {
                 b'"' => return Ok(()),
                 b'\\' => match self.byte()? {
                     b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
-                    b'u' => {
-                        self.hexadecimal()?;
-                    }
+                    b'u' => self.hexadecimal().map(drop)?,
                     _ => return Err(Undecoded::Foreign),
                 },
                 0..0x20 => return Err(Undecoded::Foreign),
