@@ -344,6 +344,11 @@ mod tests {
             &["--named-upstreams-only", "--upstreams-file or UPSTREAMS_FILE must be given"],
         );
         check(&["--explorer", "off"], &[key], &["--explorer must be true or false", "\"off\""]);
+        check(
+            &["--allow-upstream", "a,.b.svc"],
+            &[key],
+            &["--allow-upstream must be", "not \".b.svc\"; write *.b.svc"],
+        );
         check(&["--allow-upstream", "a,/8"], &[key], &["--allow-upstream must be", "10.0.0.0/8", "not \"/8\""]);
         let proxy = ("PROXY", "http://p:1");
         check(&["--no-proxy", "a,10.*"], &[key, proxy], &["--no-proxy must be", "10.0.0.0/8", "not \"10.*\""]);

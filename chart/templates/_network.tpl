@@ -18,12 +18,21 @@ Host names, networks and types of Service. These checks refuse what Kubernetes w
 
 {{/*
 Hosts and networks, checked, as a text with commas. Takes a list of the value that contains them, the form in which it has a domain, and
-the hosts. Errors do not repeat a host, because a URL may contain a password.
+the hosts. Only the error about a missing asterisk repeats an entry, because a URL may contain a password.
 */}}
 {{- define "prometheusmirror.hosts" -}}
 {{- $value := index . 0 }}{{ $domain := index . 1 }}{{ $hosts := index . 2 -}}
-{{- range $at, $host := $hosts -}}
-    {{- if not (regexMatch "^[^,/\\s]+(/[0-9]+)?$" $host) -}}
+{{- $port := "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])" -}}
+{{- $name := "[-_a-zA-Z0-9]+(\\.[-_a-zA-Z0-9]+)*\\.?" -}}
+{{- $form := printf "^(\\*|(\\*\\.|%s)?%s)$" (trimSuffix "example" $domain | regexQuoteMeta) $name -}}
+{{- range $at, $entry := $hosts -}}
+    {{- $host := regexReplaceAll (printf "^([^:]*[^:*]|\\[.+\\]):%s$" $port) $entry "${1}" -}}
+    {{- $address := regexReplaceAll "^\\[(.+)\\]$" $host "${1}" | include "prometheusmirror.bits" -}}
+    {{- $network := include "prometheusmirror.networkBits" $entry -}}
+    {{- if not (or (regexMatch $form $host) $address $network) -}}
+        {{- if and (hasPrefix "." $host) (regexMatch $form (print "*" $host)) -}}
+            {{- printf "%s[%d]: write *%s, with an asterisk" $value $at $entry | fail -}}
+        {{- end -}}
         {{- printf (print
             "%s[%d] must be a host such as prometheus.monitoring.svc or prometheus.monitoring.svc:9090, without http:// "
             "and without a path; or a domain such as %s, a network such as 10.0.0.0/8, or *"
@@ -36,10 +45,9 @@ the hosts. Errors do not repeat a host, because a URL may contain a password.
 {{/* A network such as 10.1.2.0/24, checked. Takes a list of the value that contains it, and the network. */}}
 {{- define "prometheusmirror.network" -}}
 {{- $value := first . }}{{ $network := last . -}}
-{{- $parts := splitList "/" $network -}}
-{{- $bits := first $parts | include "prometheusmirror.bits" -}}
-{{- $prefix := last $parts -}}
-{{- if not (and $bits (eq (len $parts) 2) (regexMatch "^(0|[1-9][0-9]{0,2})$" $prefix) (le (int $prefix) (len $bits))) -}}
+{{- $bits := include "prometheusmirror.networkBits" $network -}}
+{{- $prefix := splitList "/" $network | last -}}
+{{- if not $bits -}}
     {{- printf "%s: %q is not a network such as 10.1.2.0/24 or 2001:db8::/32; a single address has /32 or /128" $value $network | fail -}}
 {{- end -}}
 {{- if substr (int $prefix) (len $bits) $bits | contains "1" -}}
@@ -48,6 +56,16 @@ the hosts. Errors do not repeat a host, because a URL may contain a password.
     ) $value $network $prefix | fail -}}
 {{- end -}}
 {{- $network -}}
+{{- end }}
+
+{{/* The bits of the address of a network such as 10.1.2.0/24; nothing if it is not a network. Takes the network. */}}
+{{- define "prometheusmirror.networkBits" -}}
+{{- $parts := splitList "/" . -}}
+{{- $bits := first $parts | include "prometheusmirror.bits" -}}
+{{- $prefix := last $parts -}}
+{{- if and (eq (len $parts) 2) (regexMatch "^(0|[1-9][0-9]{0,2})$" $prefix) (le (int $prefix) (len $bits)) -}}
+    {{- $bits -}}
+{{- end -}}
 {{- end }}
 
 {{/* Checks an IP address. Takes a list of the value that contains it, and the address. */}}

@@ -185,7 +185,12 @@ impl GivenSetting {
             return Err(self.bad_secret());
         }
         let GivenSetting { setting, name, value } = self;
-        let bad = |BadHost(entry)| BadSetting(format!("{name} must be {}, not {entry:?}", setting.allowed));
+        let bad = |BadHost(entry)| {
+            let meant = format!("*{entry}");
+            let is_domain = entry.starts_with('.') && meant.parse::<T>().is_ok();
+            let remedy = if is_domain { format!("; write {meant}") } else { String::new() };
+            BadSetting(format!("{name} must be {}, not {entry:?}{remedy}", setting.allowed))
+        };
         value.parse().map_err(bad)
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use prometheusmirror::prometheus::{Allowlist, NoProxy};
 use prometheusmirror::settings::{Allowed, Fallback, Setting, TABLE};
 use serde_json::{Value, json};
 
@@ -118,6 +119,46 @@ fn what_the_server_would_refuse_or_take_for_everything_is_refused() {
         }
     }
     Install::promised().with(&["--set-json", "allowUpstream=[]"]).check_refused(&["allowUpstream"]);
+}
+
+#[test]
+fn a_list_of_hosts_is_refused_if_the_mirror_would_refuse_it() {
+    let install = |value: &str, entry: &str| {
+        let set =
+            json!({"allowUpstream": ["*"], "noProxy": [], "global": {"proxy": {"url": "http://p"}}, value: [entry]});
+        Install::promised().values(&set.to_string())
+    };
+    let good = [
+        "*", "p", "Prometheus.monitoring.svc.", "my_host:9090", "p:1", "p:65535", "*.svc", "*.svc:9090",
+        "10.0.0.1:9090", "::1", "[::1]", "[fd00::1]:9090", "10.0.0.0/8", "10.0.0.1/8", "0.0.0.0/0", "fd00::/8",
+    ];
+    let bad = [
+        "p:abc", "p:", "p:0", "p:65536", "p:99999", "a:b:1", "10.0.0.0/40", "10.0.0.0/", "fd00::/129", "10.0.0/8",
+        "host/24", "10.0.0.0/8:1", "*svc", "*.", "*:1", "a.*", "..svc", "p..svc", "[p]", "[::1", "::1]", "[::1]:x",
+        "u@p", "é",
+    ];
+    let check = |value: &str, entry: &str, is_good: bool| {
+        if is_good {
+            install(value, entry).render();
+        } else {
+            install(value, entry).check_refused(&[&format!("{value}[0] must be a host such as")]);
+        }
+    };
+    for (entries, is_good) in [(&good[..], true), (&bad[..], false)] {
+        for entry in entries {
+            assert_eq!(entry.parse::<Allowlist>().is_ok(), is_good, "allowUpstream: {entry}");
+            assert_eq!(entry.parse::<NoProxy>().is_ok(), is_good, "noProxy: {entry}");
+            check("allowUpstream", entry, is_good);
+            check("noProxy", entry, is_good);
+        }
+    }
+    // An empty entry means nothing in --no-proxy, but must not become `*` here.
+    check("allowUpstream", "", false);
+    for entry in [".monitoring.svc", ".svc:9090"] {
+        install("allowUpstream", entry).check_refused(&[&format!("allowUpstream[0]: write *{entry}")]);
+        assert!(entry.parse::<Allowlist>().is_err() && entry.parse::<NoProxy>().is_ok(), "{entry}");
+        check("noProxy", entry, true);
+    }
 }
 
 #[test]
