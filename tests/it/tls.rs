@@ -102,11 +102,12 @@ fn a_file_of_authorities_that_is_none_stops_the_start_and_is_named() {
             assert!(!text.contains(&good), "names the good one: {text}");
         }
     };
+    const UNUSABLE: &str = "has no certificate that can be used";
     let file = |name: &'static str, content: &'static [u8]| move |at: &Path| fs::write(at.join(name), content).unwrap();
     let (begin, end) = ("-----BEGIN CERTIFICATE-----\n", "-----END CERTIFICATE-----\n");
-    check(&file("a.pem", b"no certificate"), Some("a.pem"), "has no certificate in it");
-    check(&file("z.pem", b""), Some("z.pem"), "has no certificate in it");
-    check(&file("cacerts.jks", b"\xfe\xed\xfe\xed\0\0\0\x02"), Some("cacerts.jks"), "has no certificate in it");
+    check(&file("a.pem", b"no certificate"), Some("a.pem"), UNUSABLE);
+    check(&file("z.pem", b""), Some("z.pem"), UNUSABLE);
+    check(&file("cacerts.jks", b"\xfe\xed\xfe\xed\0\0\0\x02"), Some("cacerts.jks"), UNUSABLE);
     check(
         &|at| fs::write(at.join("b"), format!("{begin}*****\n{end}")).unwrap(),
         Some("b"),
@@ -117,6 +118,11 @@ fn a_file_of_authorities_that_is_none_stops_the_start_and_is_named() {
         Some("b"),
         "is no PEM file, or a broken one",
     );
+    check(&|at| fs::write(at.join("b"), format!("{begin}Zm9v\n{end}")).unwrap(), Some("b"), UNUSABLE);
+    // Cut in the middle, but with its end.
+    let whole = fs::read_to_string(&certificates.authority).unwrap();
+    let cut: String = whole.lines().take(5).map(|line| format!("{line}\n")).collect();
+    check(&|at| fs::write(at.join("b"), format!("{cut}{end}")).unwrap(), Some("b"), UNUSABLE);
     check(&|at| fs::write(at.join("b"), vec![b'x'; (1 << 20) + 1]).unwrap(), Some("b"), "is longer than 1048576 bytes");
     check(&|at| symlink("gone", at.join("link")).unwrap(), Some("link"), "cannot be read: No such file");
     check(

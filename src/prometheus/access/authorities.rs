@@ -25,7 +25,7 @@ impl Authorities {
     /// The authorities in a PEM file, or in all files of a directory, and no others.
     ///
     /// # Errors
-    /// Fails if there is none, or if a file cannot be used: which file or directory, and why, as a sentence.
+    /// Fails if there is no file, or if a file cannot be used: which file or directory, and why, as a sentence.
     pub fn from_path(path: &Path) -> Result<Authorities, String> {
         let files = if path.is_dir() { files(path).map_err(|what| bad(path, &what))? } else { vec![path.to_owned()] };
         let mut certificates = Vec::new();
@@ -77,7 +77,8 @@ fn certificates_in(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> 
     let pem = file::read(file, MAX_FILE_BYTES).map_err(|why| why.with_remedy())?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     let certificates = certificates.map_err(|_| "is no PEM file, or a broken one")?;
-    if certificates.is_empty() { Err("has no certificate in it".to_owned()) } else { Ok(certificates) }
+    let is_usable = !roots(certificates.clone()).is_empty();
+    is_usable.then_some(certificates).ok_or_else(|| "has no certificate that can be used".to_owned())
 }
 
 /// An error about a file or a directory.
