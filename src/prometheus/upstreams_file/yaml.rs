@@ -76,7 +76,7 @@ pub(super) fn parse(text: &str) -> Result<Node, Unusable> {
 }
 
 /// What to check if a text is not YAML.
-const SYNTAX: &str = "; check indentation (blanks, not tabs), brackets, quotes and colons in this line and above it";
+const SYNTAX: &str = "; check indentation (blanks, not tabs), brackets, quotes and colons near this line";
 
 /// What to write instead of JSON's pairs of escapes.
 const HALVES: &str =
@@ -263,6 +263,8 @@ mod tests {
         check("a: [1\n", 2, "not valid YAML");
         check("a: [1\n", 2, "; check indentation (blanks, not tabs), brackets");
         check("a: 1\n  b: 2\n", 2, "not valid YAML");
+        // The parser names the line before the tab.
+        check("a:\n- b: 1\n  c: 2\n\td: 3\n", 3, "(blanks, not tabs), brackets, quotes and colons near this line");
         check("a:\n  b: \"\\ud83d\\ude00\"", 2, "write a character itself");
         check(r#"{"a": "\ud83d"}"#, 1, "write a character itself");
         check("a: 1\n---\nb: 2\n", 2, "second document");
