@@ -320,3 +320,17 @@ fn without_a_key_it_says_what_to_give() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("API_KEY") && said.contains("API_KEY_FILE"), "{said}");
 }
+
+#[test]
+fn a_wrong_call_of_the_script_is_refused_with_its_usage() {
+    let check = |args: &[&str], says: &str| {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/image");
+        let output = Command::new(script).args(args).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && said.contains(says) && said.ends_with(" TAG\n"), "{args:?}: {said}");
+    };
+    for nameless in [&[][..], &["--help"], &["-h"], &["--platform", "linux/amd64", "--help"]] {
+        check(nameless, "the name of the image is missing: ");
+    }
+    check(&["--verbose", "on", "name"], "there is no option --verbose: ");
+}
