@@ -44,7 +44,7 @@
 //!
 //! Each file begins with a comment that says what it owns. `cargo doc --document-private-items` lists the files of each folder.
 //!
-//! docs/architecture.md draws and explains the way of a request through them.
+//! docs/architecture.md draws and explains how a request goes through them.
 //!
 //! # Who may import whom
 //!
