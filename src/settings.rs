@@ -28,9 +28,10 @@ use crate::prometheus::{Allowlist, AwsEnvironment, NoProxy, Proxy};
 
 use command_line::CommandLine;
 use given::GivenSettings;
-use table::{API_KEY, API_KEY_FILE, ASK, CA_PATH, CHECK, COMPLETIONS, MANUAL, UPSTREAMS, UPSTREAMS_FILE};
+use table::{API_KEY, API_KEY_FILE, ASK, CA_PATH, CHECK, COMPLETIONS, MANUAL, UPSTREAMS};
 
 pub use ask_flags::{ASK_FLAGS, AskFlag, AskFlags};
+pub use help::dashed;
 pub use table::{Allowed, Fallback, Setting, TABLE};
 
 /// The checked settings of the server.
@@ -184,7 +185,7 @@ fn resolve(parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> Resul
         return Ok(Command::Show(text));
     }
     if let Some(subcommand) = subcommand
-        && let Some(flag) = flags.keys().filter(|flag| !subcommand.takes(flag)).min()
+        && let Some(flag) = flags.keys().filter(|flag| !subcommand.settings.contains(flag)).min()
     {
         let name = subcommand.name;
         return Err(BadSetting(format!("--{flag} does not go with {name}; {name} --help describes {name}")));
@@ -206,17 +207,13 @@ fn resolve(parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> Resul
     match (name, operands.as_slice()) {
         (None, _) => Ok(Command::Serve(Box::new(given.all(api_key)?))),
         (Some(CHECK), []) if has_upstreams => Ok(Command::CheckUpstreams(Box::new(given.reach()?))),
-        (Some(CHECK), _) if has_upstreams => Err(BadSetting(format!(
-            "check --{UPSTREAMS} takes no further word: give the file with --{}",
-            UPSTREAMS_FILE.flag
-        ))),
-        (Some(CHECK), []) => {
-            let (listen, port) = given.listen()?;
-            Ok(Command::Check(Check { url: local_url(listen, port)?, api_key, ca_path: None }))
+        (Some(CHECK), _) if has_upstreams => {
+            Err(BadSetting(format!("check --{UPSTREAMS} takes no further word: give the file with --upstreams-file")))
         }
-        (Some(CHECK), [url]) => {
-            let (url, ca_path) = (url.to_string_lossy().into_owned(), given.path(&CA_PATH));
-            Ok(Command::Check(Check { url, api_key, ca_path }))
+        (Some(CHECK), [] | [_]) => {
+            let url = operands.first().map(|url| Ok(url.to_string_lossy().into_owned()));
+            let url = url.unwrap_or_else(|| local_url(given.listen()?))?;
+            Ok(Command::Check(Check { url, api_key, ca_path: given.path(&CA_PATH) }))
         }
         (Some(ASK), []) => Ok(Command::Ask(Box::new(AskCommand { flags: ask_flags, reach: given.reach()?, api_key }))),
         (Some(COMPLETIONS), words) => shell::completions(words).map(Command::Show),
@@ -228,7 +225,7 @@ fn resolve(parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> Resul
 }
 
 /// The URL of a mirror with these settings, on its own machine.
-fn local_url(listen: IpAddr, port: u16) -> Result<String, BadSetting> {
+fn local_url((listen, port): (IpAddr, u16)) -> Result<String, BadSetting> {
     if port == 0 {
         return Err(BadSetting(
             "--port is 0, so the port of the mirror is not known here: give check its URL".to_owned(),
@@ -302,8 +299,8 @@ mod tests {
         check(&["--require-api-key", "--explorer=false"], (true, false, false));
         check(&["--require-api-key", "--named-upstreams-only", "--port", "0"], (true, true, true));
         check(&["--require-api-key", "false", "--named-upstreams-only", "true", "--explorer"], (false, true, true));
-        let checked = resolved(&["--named-upstreams-only", "check", "http://m/"], &[]);
-        assert!(matches!(checked, Ok(Command::Check(_))), "{checked:?}");
+        let refused = resolved(&["--named-upstreams-only", "check", "http://m/"], &[]).unwrap_err();
+        assert!(refused.starts_with("--named-upstreams-only does not go with check;"), "{refused}");
     }
 
     #[test]
@@ -369,6 +366,11 @@ mod tests {
         check(&["--port", "70000"], &[key], &["--port must be", "65535", "\"70000\""]);
         check(&["--listen", "localhost"], &[key], &["--listen must be", "\"localhost\""]);
         check(&["--log-level", "loud"], &[key], &["--log-level must be", "debug", "\"loud\""]);
+        for flag in ["--ca-path", "--upstreams-file", "--api-key-file", "--proxy-file"] {
+            check(&[flag, ""], &[key], &[flag, "must not be empty, but the path of"]);
+        }
+        check(&["check", "--upstreams=u"], &[], &["check --upstreams takes no further word", "--upstreams-file"]);
+        check(&["check", "--upstreams", "u"], &[], &["check --upstreams takes no further word", "--upstreams-file"]);
         check(&["--nonsense"], &[key], &["--nonsense", "--help"]);
         check(&["--port"], &[key], &["--port must be followed by"]);
         check(&["-x"], &[key], &["-x", "flag -x; --help lists"]);
@@ -449,7 +451,11 @@ mod tests {
             assert!(resolved(&[&["ask", "--test"], other].concat(), &[("NO_PROXY", "a")]).is_ok());
             assert!(resolved(&[&["ask", "--test", "--ca-path", "/ca"], other].concat(), &[]).is_ok());
         }
-        check(&["check", "--workers", "3", "--port", "1"], None);
+        check(&["check", "--port", "1", "--listen", "::1"], None);
+        check(&["check", "--upstreams", "--upstreams-file", "/u", "--proxy", "http://p:1"], None);
+        check(&["check", "--workers", "3", "--port", "1"], Some("workers"));
+        // A switch takes the URL as its value.
+        check(&["check", "--require-api-key", "http://localhost:1", "--port", "28900"], Some("require-api-key"));
         check(&["completions", "bash"], None);
     }
 

@@ -31,7 +31,7 @@ pub static ASK_FLAGS: [AskFlag; 30] = [
         "URL",
         "Send the request to the mirror at this URL, with the key of --api-key. --ca-path applies to https.",
     ),
-    flag("timeout", "DURATION", "Timeout of the request, such as 20s."),
+    flag("timeout", "DURATION", "Timeout. Default: 20s, or that of the upstream, for which --mirror waits up to 10m."),
     flag("scrape-interval", "DURATION", "Scrape interval of the metrics, such as 15s."),
     flag("nan", "WORD", "What a NaN sample becomes: NONE (no point) or ZERO (the number 0)."),
     flag(

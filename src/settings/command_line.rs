@@ -9,7 +9,7 @@ use lexopt::{Arg, Parser, ValueExt};
 use super::BadSetting;
 use super::ask_flags::{AskFlag, AskFlags};
 use super::help;
-use super::table::{ASK, SUBCOMMANDS, Subcommand, TABLE, UPSTREAMS};
+use super::table::{ASK, Allowed, SUBCOMMANDS, Subcommand, TABLE, UPSTREAMS};
 
 /// A parsed command line.
 #[derive(Default)]
@@ -43,7 +43,10 @@ impl CommandLine {
                     line.shown = Some(help::version());
                     break;
                 }
-                Arg::Long(UPSTREAMS) => line.has_upstreams = true,
+                Arg::Long(UPSTREAMS) => {
+                    line.has_upstreams = true;
+                    line.operands.extend(parser.optional_value());
+                }
                 Arg::Long(name) => {
                     let name = name.to_owned();
                     line.take_flag(&name, &mut parser)?;
@@ -59,12 +62,9 @@ impl CommandLine {
         Ok(line)
     }
 
-    fn is_ask(&self) -> bool {
-        self.subcommand.is_some_and(|subcommand| subcommand.name == ASK)
-    }
-
     fn take_flag(&mut self, name: &str, parser: &mut Parser) -> Result<(), BadSetting> {
-        if let Some(known) = AskFlag::find(name).filter(|_| self.is_ask()) {
+        let is_ask = self.subcommand.is_some_and(|subcommand| subcommand.name == ASK);
+        if let Some(known) = AskFlag::find(name).filter(|_| is_ask) {
             let has_value = !known.value.is_empty();
             let value = if has_value { value_of(known.flag, known.value, parser)? } else { String::new() };
             self.ask_flags.add(known.flag, value);
@@ -74,6 +74,9 @@ impl CommandLine {
         let setting = setting.ok_or_else(|| self.unknown(&format!("--{name}")))?;
         let is_alone = setting.is_switch() && !has_value_behind(parser);
         let value = if is_alone { "true".to_owned() } else { value_of(setting.flag, setting.allowed, parser)? };
+        if value.is_empty() && matches!(setting.allowed, Allowed::Path(_)) {
+            return Err(BadSetting(format!("--{} must not be empty, but {}", setting.flag, setting.allowed)));
+        }
         self.flags.insert(setting.flag, value);
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::ask_flags::{ASK_FLAGS, AskFlag};
-use super::table::{ASK, CHECK, Fallback, SHARED, SUBCOMMANDS, Setting, Subcommand, TABLE, UPSTREAMS};
+use super::table::{ASK, CHECK, Fallback, SUBCOMMANDS, Setting, Subcommand, TABLE, UPSTREAMS};
 
 /// The width of the help in characters.
 const COLUMNS: usize = 100;
@@ -72,7 +72,7 @@ fn default_of(setting: &Setting) -> String {
 }
 
 /// The help of a subcommand.
-pub(super) fn of_subcommand(Subcommand { name, usage, help, .. }: &Subcommand) -> String {
+pub(super) fn of_subcommand(Subcommand { name, usage, help, settings, .. }: &Subcommand) -> String {
     let mut text = String::new();
     for (nth, form) in usage.iter().enumerate() {
         let begin = if nth == 0 { "Usage:" } else { "      " };
@@ -81,30 +81,28 @@ pub(super) fn of_subcommand(Subcommand { name, usage, help, .. }: &Subcommand) -
     for paragraph in *help {
         let _ = writeln!(text, "\n{}", wrapped(paragraph, ""));
     }
-    let shared = match *name {
+    match *name {
         ASK => {
             let _ = writeln!(text, "\nExamples:\n\n{EXAMPLES}");
             for AskFlag { flag, value, help } in &ASK_FLAGS {
                 let _ = writeln!(text, "{}\n{}", format!("  --{flag} {value}").trim_end(), wrapped(help, INDENT));
             }
-            SHARED.to_vec()
         }
         CHECK => {
             let _ = writeln!(text, "\n  --{UPSTREAMS}\n{}", wrapped(UPSTREAMS_HELP, INDENT));
-            [&["port", "listen"], &SHARED[..]].concat()
         }
         _ => return text,
-    };
+    }
     let same = format!(
         "These flags mean the same as for the server; prometheusmirror --help describes them: {}.",
-        dashed(shared, ", ")
+        dashed(settings.iter().copied(), ", ")
     );
     let _ = writeln!(text, "\n{}", wrapped(&same, ""));
     text
 }
 
 /// The flags with their dashes, in one text.
-pub(super) fn dashed(flags: impl IntoIterator<Item = &'static str>, separator: &str) -> String {
+pub fn dashed(flags: impl IntoIterator<Item = &'static str>, separator: &str) -> String {
     flags.into_iter().map(|flag| format!("--{flag}")).collect::<Vec<_>>().join(separator)
 }
 

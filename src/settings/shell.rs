@@ -8,7 +8,9 @@ use crate::model::aggregation::Aggregation;
 use super::BadSetting;
 use super::ask_flags::{ASK_FLAGS, AskFlag};
 use super::help::{UPSTREAMS_HELP, dashed};
-use super::table::{ASK, Allowed, CHECK, COMPLETIONS, SHARED, SUBCOMMANDS, Setting, Subcommand, TABLE, UPSTREAMS};
+use super::table::{
+    ASK, Allowed, CHECK, COMPLETIONS, OF_ASK, OF_CHECK, SUBCOMMANDS, Setting, Subcommand, TABLE, UPSTREAMS,
+};
 
 /// The flag of `ask` whose value is a file.
 const REQUEST: &str = "request";
@@ -76,13 +78,13 @@ fn bash() -> String {
     let files = flags.into_iter().filter(|flag| is_file(flag));
     text.push_str(&case(&dashed(files, "|"), "-f", "; return ;;"));
     text.push_str("    esac\n    case ${COMP_WORDS[1]} in\n");
-    // `check` takes the flags of the server, too.
     let of_server = dashed(TABLE.iter().map(|setting| setting.flag).chain(["help", "version"]), " ");
-    let of_ask = dashed(ASK_FLAGS.iter().map(|known| known.flag).chain(SHARED).chain(["help"]), " ");
+    let of_ask = dashed(ASK_FLAGS.iter().map(|known| known.flag).chain(OF_ASK.iter().copied()).chain(["help"]), " ");
+    let of_check = dashed([UPSTREAMS].into_iter().chain(OF_CHECK).chain(["help"]), " ");
     let subcommands = SUBCOMMANDS.each_ref().map(|subcommand| subcommand.name).join(" ");
     for (pattern, words) in [
         (ASK, of_ask),
-        (CHECK, format!("--{UPSTREAMS} {of_server}")),
+        (CHECK, of_check),
         (COMPLETIONS, "bash zsh fish".to_owned()),
         ("*", format!("{subcommands} {of_server}")),
     ] {
@@ -122,7 +124,7 @@ fn zsh() -> String {
     for AskFlag { flag, value, help } in &ASK_FLAGS {
         text.push_str(&argument(flag, value, help));
     }
-    text.extend(TABLE.iter().filter(|setting| SHARED.contains(&setting.flag)).map(of_server));
+    text.extend(TABLE.iter().filter(|setting| OF_ASK.contains(&setting.flag)).map(of_server));
     let _ = write!(
         text,
         "            '--help[Show the help.]'\n        ;;\n    {COMPLETIONS})\n        _values shell bash zsh fish\n        ;;\n    *)\n        _arguments \\\n"
@@ -162,7 +164,7 @@ fn fish() -> String {
         add(&in_ask, flag, !value.is_empty(), help);
     }
     for setting in TABLE {
-        let is_shared = SHARED.contains(&setting.flag);
+        let is_shared = OF_ASK.contains(&setting.flag);
         add(if is_shared { "true" } else { &not_in_ask }, setting.flag, true, setting.help);
     }
     add(&format!("__fish_seen_subcommand_from {CHECK}"), UPSTREAMS, false, UPSTREAMS_HELP);

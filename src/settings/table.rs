@@ -246,9 +246,14 @@ pub const TABLE: [&Setting; 22] = [
     &MAX_REQUEST_BYTES, &MEMORY_BUDGET_MIB, &SHUTDOWN_DELAY, &SHUTDOWN_GRACE, &LOG_LEVEL, &LOG_FORMAT,
 ];
 
-/// The settings that say how upstreams and mirrors are reached. `ask` and `check` use them, too.
-pub(super) const SHARED: [&str; 8] =
-    ["api-key", "api-key-file", "allow-upstream", "upstreams-file", "ca-path", "proxy", "proxy-file", "no-proxy"];
+/// The settings that `check` uses: where the mirror of this machine listens, and how upstreams and mirrors are reached.
+pub(super) static OF_CHECK: [&str; 10] = [
+    "port", "listen", "api-key", "api-key-file", "allow-upstream", "upstreams-file", "ca-path", "proxy", "proxy-file",
+    "no-proxy",
+];
+
+/// The settings that `ask` uses: the same without the first two.
+pub(super) static OF_ASK: &[&str] = OF_CHECK.split_at(2).1;
 
 pub(super) const ASK: &str = "ask";
 pub(super) const CHECK: &str = "check";
@@ -267,6 +272,8 @@ pub(super) struct Subcommand {
     pub(super) purpose: &'static str,
     /// What its help says, a paragraph each.
     pub(super) help: &'static [&'static str],
+    /// The settings whose flags it takes.
+    pub(super) settings: &'static [&'static str],
 }
 
 /// All subcommands, in the order of the help.
@@ -279,20 +286,24 @@ pub(super) static SUBCOMMANDS: [Subcommand; 4] = [
             "Sends a query as StackState does, and shows the response, by the same code as the server. QUERY is one of --test, \
              --names, --values, --gauge, --counter, --expression and --request.",
             "Errors are those that StackState gets. Where they tell you to change the Connection Details, change --url, \
-             --upstream, --timeout, --scrape-interval, --nan or --partial-response. Without --mirror, \"this mirror\" is this command.",
+             --upstream, --timeout, --scrape-interval, --nan or --partial-response. A condition is a --label, and the \
+             DataSourceUrl is --mirror. Without --mirror, \"this mirror\" is this command.",
             "The exit code is 0, 1 if the response is an error or there is none, or 2 if the flags are wrong.",
         ],
+        settings: OF_ASK,
     },
     Subcommand {
         name: CHECK,
         usage: &["[URL] [FLAGS]", "--upstreams [FLAGS]"],
         purpose: "check whether a mirror is ready, or whether the named upstreams respond",
         help: &[
-            "Checks whether the mirror at URL is ready. Without a URL, checks the mirror on this machine that has the same flags \
-             and variables. If a key is given, the response must carry it. An https URL is verified against --ca-path.",
-            "With --upstreams, sends a query to each upstream and replica of --upstreams-file, and prints a line for each.",
+            "Checks whether the mirror at URL is ready. Without a URL, checks the mirror on this machine with the same --port and \
+             --listen, or PORT and LISTEN. If a key is given, the response must carry it. An https URL is verified against --ca-path.",
+            "With --upstreams, sends a query to each upstream and replica of --upstreams-file, and prints a line for each. In \
+             errors, \"this mirror\" is this command.",
             "The exit code is 0 if the mirror is ready or all upstreams respond, 1 if not, or 2 if the command line is wrong.",
         ],
+        settings: &OF_CHECK,
     },
     Subcommand {
         name: COMPLETIONS,
@@ -303,6 +314,7 @@ pub(super) static SUBCOMMANDS: [Subcommand; 4] = [
              <(prometheusmirror completions bash)",
             "The exit code is 0, or 2 if there are no completions for the shell.",
         ],
+        settings: &[],
     },
     Subcommand {
         name: MANUAL,
@@ -312,15 +324,11 @@ pub(super) static SUBCOMMANDS: [Subcommand; 4] = [
             "Prints the manual page, with all flags. To read it: prometheusmirror man | man -l -",
             "The exit code is 0.",
         ],
+        settings: &[],
     },
 ];
 
 impl Subcommand {
-    /// Whether it may be given the flag of a setting. `check` may be given all, so that it can be called like the server.
-    pub(super) fn takes(&self, flag: &str) -> bool {
-        self.name == CHECK || self.name == ASK && SHARED.contains(&flag)
-    }
-
     /// The subcommand with this name.
     pub(super) fn find(name: &str) -> Option<&'static Subcommand> {
         SUBCOMMANDS.iter().find(|known| known.name == name)
