@@ -3,6 +3,7 @@
 
 pub mod upstreams;
 
+use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
 use std::path::Path;
 use std::time::Duration;
 
@@ -44,7 +45,7 @@ impl From<String> for CommandError {
 /// If the URL is wrong, or the mirror does not pass.
 pub fn run(check: &Check) -> Result<String, CommandError> {
     // The error does not repeat the URL, since it may contain a password.
-    let bad = "the URL to check must be like http://prometheusmirror:9900/, without user and password";
+    let bad = "the URL to check must be like http://prometheusmirror:9900/ (http or https, a port up to 65535), without user and password";
     let url = url_of(&check.url).ok_or_else(|| CommandError::Usage(bad.to_owned()))?;
     let key = check.api_key.as_ref().map(KeySource::read_once).transpose().map_err(|bad| bad.to_string())?;
     let mut request = agent(&url, check.ca_path.as_deref(), TIMEOUT)?.get(&url);
@@ -55,10 +56,7 @@ pub fn run(check: &Check) -> Result<String, CommandError> {
     let response = request.call().map_err(|error| no_response(&url, &error))?;
     let status = response.status().as_u16();
     if status != 200 {
-        return Err(CommandError::Failed(format!(
-            "{url} responds with {status} instead of 200: the mirror there is shutting down (503), the port requires https \
-             (often 308 or 400), or it is another program"
-        )));
+        return Err(format!("{url} responds with {status} instead of 200: {}", hint(&url, status)).into());
     }
     let Some(key) = key else {
         return Ok(format!("{url} responds with 200; give the key to check that it is a mirror, and the right one"));
@@ -69,8 +67,18 @@ pub fn run(check: &Check) -> Result<String, CommandError> {
         None => "no key instead of",
     };
     Err(CommandError::Failed(format!(
-        "{url} responds with {what} the one given here: the mirror there may not have read a new key yet, or it is another program"
+        "{url} responds with {what} the one given here: the key given here may be wrong, the mirror there may not have read a new key \
+         yet, or it is another program"
     )))
+}
+
+/// What the status of a response that is not as a mirror's hints at.
+pub(crate) fn hint(url: &str, status: u16) -> &'static str {
+    match status {
+        502..=504 => "the mirror there is shutting down, or the proxy in front does not reach it: check that it runs",
+        300..=400 if url.starts_with("http:") => "the port may require https: begin the URL with https://",
+        _ => "it is another program, or the path is wrong",
+    }
 }
 
 /// Why a mirror does not respond, and what to check.
@@ -78,11 +86,15 @@ pub(crate) fn no_response(mirror: &str, error: &ureq::Error) -> String {
     if let Some(predicate) = mirror_without_tls(error) {
         return format!("{mirror} {predicate}");
     }
+    let closed = [ConnectionReset, BrokenPipe, UnexpectedEof];
     let why = match error {
-        ureq::Error::Io(error) => error.to_string(),
-        ureq::Error::Timeout(_) => "no response before the timeout".to_owned(),
-        ureq::Error::Protocol(_) => "what responds does not speak HTTP".to_owned(),
-        other => other.to_string(),
+        ureq::Error::Io(error) if closed.contains(&error.kind()) => {
+            "it closed the connection before its response ended"
+        }
+        ureq::Error::Io(error) => &error.to_string(),
+        ureq::Error::Timeout(_) => "no response before the timeout",
+        ureq::Error::Protocol(_) => "what responds does not speak HTTP",
+        other => &other.to_string(),
     };
     format!(
         "{mirror} does not respond: {why}; check that the URL has the right scheme (http or https), host and port, that a mirror is \
@@ -111,18 +123,20 @@ pub(crate) fn agent(url: &str, ca_path: Option<&Path>, timeout: Duration) -> Res
     Ok(config.build().into())
 }
 
-/// The URL to request; `None` if the text is not a URL without user and password.
+/// The URL to request; `None` if the text is not the URL of a mirror.
 fn url_of(text: &str) -> Option<String> {
     let uri = mirror_url(text)?;
-    let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'))?;
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let path = if path == "/" { READY_PATH } else { path };
+    let authority = uri.authority()?;
+    let path = Some(uri.path_and_query()?.as_str()).filter(|path| *path != "/").unwrap_or(READY_PATH);
     Some(format!("{}://{authority}{path}", uri.scheme_str()?))
 }
 
-/// The URL of a mirror; `None` if the text is none.
+/// The URL of a mirror; `None` if the text is none, has a user and password, or its port is not a number up to 65535.
 pub(crate) fn mirror_url(text: &str) -> Option<Uri> {
-    text.parse().ok().filter(|uri: &Uri| matches!(uri.scheme_str(), Some("http" | "https")))
+    let uri: Uri = text.parse().ok()?;
+    let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'))?;
+    let has_good_port = authority.port().is_some() || authority.as_str() == authority.host();
+    (has_good_port && matches!(uri.scheme_str(), Some("http" | "https"))).then_some(uri)
 }
 
 #[cfg(test)]
@@ -138,6 +152,9 @@ mod tests {
         check("http://m/-/healthy", Some("http://m/-/healthy"));
         check("http://m/prefix/?q=1", Some("http://m/prefix/?q=1"));
         for bad in ["", "m", "m:9900", "/-/ready", "ftp://m/", "http://", "http://user:hush@m/", "http://m /"] {
+            check(bad, None);
+        }
+        for bad in ["http://m:99999/", "http://[::1]:65536/", "http://m:/", "http://m:http/"] {
             check(bad, None);
         }
     }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 use std::process::{Command, Output};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::certificates::Certificates;
@@ -66,7 +67,7 @@ fn the_key_is_compared_where_it_is_known() {
         // Without a key, the check accepts any.
         check(&[base], &[], 0, &["responds with 200"]);
         let wrong = if flags.is_empty() { "another key" } else { "no key" };
-        check(&[base], &[("API_KEY_FILE", &other)], 1, &[base, wrong]);
+        check(&[base], &[("API_KEY_FILE", &other)], 1, &[base, wrong, "the key given here may be wrong"]);
     }
     check(&[&no_mirror], &[("API_KEY", API_KEY)], 1, &[&no_mirror, "no key", "another program"]);
 }
@@ -80,6 +81,14 @@ fn what_does_not_respond_or_not_well_fails() {
     check(&[&format!("{}/nowhere", mirror.base())], &[], 1, &["/nowhere responds with 404 instead of 200"]);
     check(&["http://user:hush@m/"], &[], 2, &["http://prometheusmirror:9900/", "without user and password"]);
     check(&["nonsense"], &[], 2, &["http://prometheusmirror:9900/"]);
+    check(&["http://localhost:99999/"], &[], 2, &["a port up to 65535"]);
+    check(&["--require-api-key", &no_listener], &[], 2, &["--require-api-key does not go with check"]);
+    let closing = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", closing.local_addr().unwrap());
+    thread::spawn(move || closing.incoming().for_each(drop));
+    check(&[&url], &[], 1, &[&url, "does not respond: it closed the connection before its response ended;"]);
+    let proxy = Stub::start(|_| Reply::http(502, "text/html", ""));
+    check(&[&format!("http://127.0.0.1:{}", proxy.port())], &[], 1, &["502 instead of 200", "proxy in front"]);
     check(&["--port", "many"], &[], 2, &["--port must be"]);
     check(&["--typo"], &[], 2, &["check --help lists the flags"]);
 }
@@ -126,7 +135,18 @@ fn a_mirror_behind_a_private_authority_is_trusted_by_the_ca_path_and_told_of_in_
     check(&[&good, "--ca-path", "/nowhere"], &[], 1, &["--ca-path must be", "/nowhere"]);
     // The file is not needed for http.
     check(&[mirror.base(), "--ca-path", "/nowhere"], &[], 0, &["200"]);
-    check(&[&format!("http://localhost:{port}")], &[], 1, &["responds with 400", "requires https"]);
+    check(&[&format!("http://localhost:{port}")], &[], 1, &["responds with 400", "may require https"]);
+    let refusing = nginx::start(
+        " ssl",
+        "",
+        &format!(
+            "ssl_certificate {}; ssl_certificate_key {}; location / {{ return 400; }}",
+            certificate.display(),
+            key.display()
+        ),
+    );
+    let url = format!("https://localhost:{}", refusing.port());
+    check(&[&url, "--ca-path", ca], &[], 1, &["400 instead of 200: it is another program, or the path is wrong"]);
 }
 
 #[test]
