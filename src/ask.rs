@@ -77,7 +77,7 @@ pub fn run(command: &AskCommand) -> Result<AskOutput, CommandError> {
         Some(url) => post(url, reach.ca_path.as_deref(), &request, key.as_deref(), options.explains),
         None => run_here(reach, &request, options.explains),
     })?;
-    Ok(show::shown(&request, status, &body, &options))
+    Ok(show::shown(&request, flags.value("mirror").unwrap_or_default(), status, &body, &options))
 }
 
 /// Sends a request to a running mirror. Gives the status and the body of the response.
@@ -86,7 +86,7 @@ pub fn run(command: &AskCommand) -> Result<AskOutput, CommandError> {
 /// If there is no response.
 fn post(mirror: &str, ca: Option<&Path>, request: &AskRequest, key: Option<&ApiKey>, explains: bool) -> Answer {
     let agent = check::agent(mirror, ca, timeout(&request.body) + TIMEOUT_MARGIN)?;
-    let shown = format!("the mirror at {}", mirror.split('@').next_back().unwrap_or_default());
+    let shown = format!("the mirror at {mirror}");
     let failed = |error: ureq::Error| CommandError::Failed(check::no_response(&shown, &error));
     let mut call = agent.post(format!("{}{}", mirror.trim_end_matches('/'), request.path));
     if let Some(key) = key {

@@ -26,7 +26,9 @@ pub(super) fn command(
     let mut command = "curl -sS".to_owned();
     // Writing to a string does not fail.
     if let Some(path) = ca_path.filter(|_| mirror.starts_with("https:")) {
-        let _ = write!(command, " --cacert {}", quoted(&path.display().to_string()));
+        // curl needs a folder that `openssl rehash` has prepared.
+        let flag = if path.is_dir() { "capath" } else { "cacert" };
+        let _ = write!(command, " --{flag} {}", quoted(&path.display().to_string()));
     }
     if has_key {
         let _ = write!(command, " -H \"{KEY_HEADER}: $API_KEY\"");
@@ -64,7 +66,7 @@ mod tests {
     #[test]
     fn a_password_is_not_written_out_and_quotes_are_kept() {
         let body = json!({"connectionDetails": {"url": "https://u:hush@p.example/x"}, "q": "it's"});
-        let request = AskRequest { path: "/api/metric", body };
+        let request = AskRequest { path: "/api/metric", kind: "Metrics", body };
         let text = command((Some("http://m:1/"), None), &request, true, true);
         assert!(!text.contains("hush"), "{text}");
         assert!(
@@ -73,6 +75,8 @@ mod tests {
         );
         let text = command((Some("https://m"), Some(Path::new("/my ca"))), &request, false, false);
         assert!(text.starts_with("curl -sS --cacert '/my ca' -H 'Content-Type"), "{text}");
+        let text = command((Some("https://m"), Some(Path::new("/"))), &request, false, false);
+        assert!(text.starts_with("curl -sS --capath '/' -H 'Content-Type"), "{text}");
         for (url, shown) in [
             ("http://u:hush@p:1/x", "http://USER:PASSWORD@p:1/x"),
             ("http://u:hu/s@h@p:1", "http://USER:PASSWORD@p:1"),

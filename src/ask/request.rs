@@ -10,22 +10,32 @@ use crate::model::calendar::DateTime;
 use crate::model::duration;
 use crate::model::time::LATEST_MS;
 use crate::prometheus::Upstream;
-use crate::settings::AskFlags;
+use crate::settings::{AskFlags, dashed};
 
 /// A request of the Mirror API.
 #[derive(Debug, PartialEq)]
 pub(super) struct AskRequest {
     pub(super) path: &'static str,
+    /// How the types of the request, its query and its response begin.
+    pub(super) kind: &'static str,
     pub(super) body: Value,
 }
 
-const CONNECTION: &str = "/api/connection";
-const FIELD_NAME: &str = "/api/field/name";
-const FIELD_VALUE: &str = "/api/field/value";
-const METRIC: &str = "/api/metric";
+/// The path and the kind of each request.
+const CONNECTION: (&str, &str) = ("/api/connection", "TestConnection");
+const FIELD_NAME: (&str, &str) = ("/api/field/name", "FieldNames");
+const FIELD_VALUE: (&str, &str) = ("/api/field/value", "FieldValues");
+const METRIC: (&str, &str) = ("/api/metric", "Metrics");
 
 /// The flags that choose the query. Exactly one of them must be given.
 const QUERY_FLAGS: [&str; 7] = ["test", "names", "values", "gauge", "counter", "expression", "request"];
+
+/// The flags that go with some queries only, and these queries.
+const FLAGS_OF_QUERIES: [(&[&str], &[&str]); 3] = [
+    (&["prefix", "offset"], &["values"]),
+    (&["method", "bucket", "latest-first"], &["gauge", "counter", "expression"]),
+    (&["label", "limit", "last", "start", "end"], &["names", "values", "gauge", "counter", "expression"]),
+];
 
 /// The length of the time range if none is given.
 const DEFAULT_LAST_MS: i64 = 3_600_000;
@@ -49,66 +59,72 @@ pub(super) fn from_flags(
 ) -> Result<AskRequest, String> {
     let given: Vec<&str> = QUERY_FLAGS.into_iter().filter(|chosen| flags.has(chosen)).collect();
     let [chosen] = given[..] else {
-        let names = QUERY_FLAGS.map(|chosen| format!("--{chosen}")).join(", ");
+        let names = dashed(QUERY_FLAGS, ", ");
         return Err(match given.len() {
             0 => format!("there is no query: give one of {names}; ask --help has examples"),
             _ => format!("give one of {names}, not several"),
         });
     };
+    for (of_queries, queries) in FLAGS_OF_QUERIES.iter().filter(|(_, queries)| !queries.contains(&chosen)) {
+        if let Some(flag) = of_queries.iter().find(|flag| flags.has(flag)) {
+            let names = dashed(queries.iter().copied(), ", ");
+            return Err(format!("--{flag} does not go with --{chosen}, but with {names}"));
+        }
+    }
     let is_empty = |flag: &&str| flags.value(flag) == Some("");
-    if let Some(flag) = ["upstream", "values", "gauge", "counter", "expression"].into_iter().find(is_empty) {
+    if let Some(flag) = ["upstream", "values", "gauge", "counter", "expression", "request"].into_iter().find(is_empty) {
         return Err(format!("--{flag} must not be empty"));
     }
     // The error does not repeat the URL, since it may contain a password.
-    if flags.value("mirror").is_some_and(|url| mirror_url(url).is_none()) {
-        return Err("--mirror must be a URL such as http://prometheusmirror:9900 (http or https)".to_owned());
+    if flags.value("mirror").is_some_and(|url| url.contains(['?', '#']) || mirror_url(url).is_none()) {
+        return Err("--mirror must be a base URL such as http://prometheusmirror:9900 (http or https, a port up to 65535), without \
+                    user, password, ? and #"
+            .to_owned());
     }
-    let times = times(flags, now_ms)?;
     if chosen == "request" {
         return from_file(flags, read);
     }
-    let details = match details(flags)? {
-        Some(details) => details,
-        None if has_names => with_options(flags, json!({}))?,
-        None => {
-            return Err("no Prometheus is given: use --url http://prometheus:9090, or --upstreams-file with --upstream NAME, which \
-                        may be left out if the file has only one upstream"
-                .to_owned());
-        }
-    };
-    let request = |path, kind: &str, query: Option<Value>| {
+    let details = details(flags, if has_names { json!({}) } else { Value::Null })?;
+    if details.is_null() {
+        return Err("no Prometheus is given: use --url http://prometheus:9090, or --upstreams-file with --upstream NAME, which may be \
+                    left out if the file has only one upstream"
+            .to_owned());
+    }
+    let request = |(path, kind), query: Option<Value>| {
         let mut body = json!({"_type": format!("{kind}Request"), "connectionDetails": details});
         if let Some(mut query) = query {
             query["_type"] = json!(format!("{kind}Query"));
             body["query"] = query;
         }
-        AskRequest { path, body }
+        AskRequest { path, kind, body }
     };
+    let mut query = times(flags, now_ms)?;
+    query["conditions"] = labels(flags)?.into();
+    set(&mut query, "limit", number(flags, "limit")?);
     match chosen {
-        "test" => Ok(request(CONNECTION, "TestConnection", None)),
-        "names" => Ok(request(FIELD_NAME, "FieldNames", Some(field_query(flags, times)?))),
+        "test" => Ok(request(CONNECTION, None)),
+        "names" => Ok(request(FIELD_NAME, Some(query))),
         "values" => {
-            let mut query = field_query(flags, times)?;
             let field = flags.value("values").unwrap_or_default();
             query["field"] =
                 json!({"_type": "FieldDescriptor", "fieldName": field, "fieldType": "STRING", "classified": false});
             set(&mut query, "fieldValuePrefix", flags.value("prefix").map(Value::from));
             set(&mut query, "offset", number(flags, "offset")?);
-            Ok(request(FIELD_VALUE, "FieldValues", Some(query)))
+            Ok(request(FIELD_VALUE, Some(query)))
         }
-        _ => Ok(request(METRIC, "Metrics", Some(metric_query(flags, chosen, times)?))),
+        _ => Ok(request(METRIC, Some(metric_query(flags, chosen, query)?))),
     }
 }
 
 /// A request from a file, as StackState sends it. Its type determines the path. --url and --upstream replace its Connection
-/// Details.
+/// Details, and flags such as --timeout change them.
 fn from_file(flags: &AskFlags, read: impl Fn(&str) -> io::Result<String>) -> Result<AskRequest, String> {
     let file = flags.value("request").unwrap_or_default();
     let text = read(file).map_err(|error| format!("--request {file} cannot be read: {error}"))?;
     let mut body: Value =
         serde_json::from_str(&text).map_err(|error| format!("--request {file} must be JSON, but {error}"))?;
     let query = &body["query"];
-    let path = match body["_type"].as_str() {
+    let (path, kind) = match body["_type"].as_str() {
         Some("TestConnectionRequest") => CONNECTION,
         Some("FieldNamesRequest") => FIELD_NAME,
         Some("FieldValuesRequest") => FIELD_VALUE,
@@ -120,28 +136,21 @@ fn from_file(flags: &AskFlags, read: impl Fn(&str) -> io::Result<String>) -> Res
     if !body.is_object() {
         return Err(format!("--request {file} must be a JSON object"));
     }
-    if let Some(details) = details(flags)? {
-        body["connectionDetails"] = details;
-    }
-    Ok(AskRequest { path, body })
+    body["connectionDetails"] = details(flags, body["connectionDetails"].take())?;
+    Ok(AskRequest { path, kind, body })
 }
 
-/// The Connection Details, if --url or --upstream is given.
-fn details(flags: &AskFlags) -> Result<Option<Value>, String> {
-    let mut details = json!({});
-    match (flags.value("url"), flags.value("upstream")) {
+/// The Connection Details of --url or --upstream, or these, with the changes of other flags.
+fn details(flags: &AskFlags, given: Value) -> Result<Value, String> {
+    let mut details = match (flags.value("url"), flags.value("upstream")) {
         (Some(url), None) => {
             Upstream::at_url(url.trim()).map_err(|expected| format!("--url {expected}"))?;
-            details["url"] = json!(url);
+            json!({"url": url})
         }
-        (None, Some(name)) => details["upstream"] = json!(name),
+        (None, Some(name)) => json!({"upstream": name}),
         (Some(_), Some(_)) => return Err("--url and --upstream exclude each other: give only one".to_owned()),
-        (None, None) => return Ok(None),
-    }
-    with_options(flags, details).map(Some)
-}
-
-fn with_options(flags: &AskFlags, mut details: Value) -> Result<Value, String> {
+        (None, None) => given,
+    };
     let at_most = |flag, most| {
         let is_allowed = |ms: &i64| Some(*ms) <= duration_ms(most);
         let allowed = format!("a duration of at most {most}, such as 20s");
@@ -154,12 +163,6 @@ fn with_options(flags: &AskFlags, mut details: Value) -> Result<Value, String> {
     Ok(details)
 }
 
-fn field_query(flags: &AskFlags, mut query: Value) -> Result<Value, String> {
-    query["conditions"] = Value::Array(labels(flags)?);
-    set(&mut query, "limit", number(flags, "limit")?);
-    Ok(query)
-}
-
 fn metric_query(flags: &AskFlags, chosen: &str, mut query: Value) -> Result<Value, String> {
     let key = match chosen {
         "gauge" => "__gauge__",
@@ -169,7 +172,6 @@ fn metric_query(flags: &AskFlags, chosen: &str, mut query: Value) -> Result<Valu
     let source = condition(key, json!({"_type": "StringValue", "value": flags.value(chosen)}));
     query["conditions"] = [vec![source], labels(flags)?].concat().into();
     query["latestFirst"] = json!(flags.has("latest-first"));
-    set(&mut query, "limit", number(flags, "limit")?);
     let method = word(flags, "method", &Aggregation::methods().collect::<Vec<_>>())?;
     match (method, duration(flags, "bucket")?) {
         (Some(method), bucket) => {
@@ -185,7 +187,7 @@ fn metric_query(flags: &AskFlags, chosen: &str, mut query: Value) -> Result<Valu
 /// A query with nothing but its time range.
 ///
 /// # Errors
-/// If a flag of the time range is wrong. It is refused with any query, although some ignore the range.
+/// If a flag of the time range is wrong.
 fn times(flags: &AskFlags, now_ms: i64) -> Result<Value, String> {
     let end = time(flags, "end")?.unwrap_or(now_ms);
     let start = match (time(flags, "start")?, duration(flags, "last")?) {
@@ -223,9 +225,10 @@ fn condition(key: &str, value: Value) -> Value {
     json!({"_type": "EqualityCondition", "key": key, "value": value})
 }
 
+/// Sets a field, unless the object is something else.
 fn set(object: &mut Value, key: &str, value: Option<Value>) {
-    if let Some(value) = value {
-        object[key] = value;
+    if let (Some(object), Some(value)) = (object.as_object_mut(), value) {
+        object.insert(key.to_owned(), value);
     }
 }
 

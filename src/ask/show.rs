@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::request::AskRequest;
 use super::{AskOutput, plot};
+use crate::check::hint;
 use crate::model::calendar::DateTime;
 use crate::settings::AskFlags;
 
@@ -45,10 +46,10 @@ impl OutputOptions {
     }
 }
 
-/// Formats a response.
-pub(super) fn shown(request: &AskRequest, status: u16, body: &[u8], options: &OutputOptions) -> AskOutput {
+/// Formats the response of the mirror at `url`.
+pub(super) fn shown(request: &AskRequest, url: &str, status: u16, body: &[u8], options: &OutputOptions) -> AskOutput {
     let response: Value = serde_json::from_slice(body).unwrap_or_default();
-    let error = error_of(&response, status);
+    let error = error_of(request, url, status, &response);
     let mut text = match options.format {
         OutputFormat::Json => format!("{}\n", String::from_utf8_lossy(body)),
         _ if error.is_some() => String::new(),
@@ -68,14 +69,14 @@ pub(super) fn shown(request: &AskRequest, status: u16, body: &[u8], options: &Ou
 }
 
 /// The error text of a response, if it is an error.
-fn error_of(response: &Value, status: u16) -> Option<String> {
+fn error_of(request: &AskRequest, url: &str, status: u16, response: &Value) -> Option<String> {
     let error = if response["status"] == "FAILURE" { &response["error"] } else { response };
     let said = match error["_type"].as_str().unwrap_or_default() {
         "RemoteMirrorError" => format!("{} {}", words(&error["summary"]), words(&error["details"])),
         "MetricStoreConnectionError" | "MetricNotFoundError" => words(&error["details"]),
         "UnsupportedFieldTypeError" => format!("values of type {} are not supported", words(&error["mirrorType"])),
-        _ if status == 200 => return None,
-        _ => format!("the response (HTTP status {status}) is not from a mirror: check --mirror"),
+        other if status == 200 && other.strip_suffix("Response") == Some(request.kind) => return None,
+        _ => format!("the response (HTTP status {status}) is not from a mirror: check --mirror: {}", hint(url, status)),
     };
     Some(said)
 }

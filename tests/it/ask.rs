@@ -65,7 +65,7 @@ fn every_query_is_answered_as_a_mirror_answers_it() {
     };
     let between = |query: Query| query.between(T0, T0 + HOUR);
     let response = |query: Query| gateway.ask(&between(query)).text;
-    check(&["--test"], gateway.connection().text);
+    assert_eq!(ask(&["--test", "--format", "json"]), format!("{}\n", gateway.connection().text));
     check(&["--gauge", "room_celsius"], response(Query::gauge("room_celsius")));
     check(
         &[
@@ -211,6 +211,7 @@ fn no_control_character_of_a_response_reaches_the_terminal() {
     let text = "\u{9b}31m";
     let mirror = Stub::start(move |_| {
         Reply::json(&json!({
+            "_type": "MetricsResponse",
             "telemetry": {"_type": "MetricTelemetry", "points": []},
             "explanation": {
                 "upstream": text, "notes": [text],
@@ -305,8 +306,32 @@ fn a_running_mirror_gets_the_key_and_curl_sends_the_same_query() {
     let without_scheme = run(&["ask", "--mirror", "127.0.0.1:9900", "--url", &url, "--test"]);
     assert_eq!(without_scheme.status.code(), Some(2));
     assert!(
-        stderr(&without_scheme).contains("--mirror must be a URL such as http://prometheusmirror:9900"),
+        stderr(&without_scheme).contains("--mirror must be a base URL such as http://prometheusmirror:9900"),
         "{without_scheme:?}"
+    );
+}
+
+#[test]
+fn a_response_of_another_program_is_no_success() {
+    let check = |reply: fn() -> Reply, says: &str| {
+        let stub = Stub::start(move |_| reply());
+        let output = run(&["ask", "--mirror", &format!("http://127.0.0.1:{}", stub.port()), "--test"]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let expected = format!("prometheusmirror: the response (HTTP status {says}\n");
+        assert!(stdout(&output).is_empty() && stderr(&output) == expected, "{says}: {}", stderr(&output));
+    };
+    let other = "200) is not from a mirror: check --mirror: it is another program, or the path is wrong";
+    check(|| Reply::http(200, "text/html", "hello"), other);
+    check(|| Reply::json(&json!({"status": "OK"})), other);
+    check(|| Reply::json(&json!({"status": "OK", "_type": "MetricsResponse"})), other);
+    check(
+        || Reply::http(308, "text/html", ""),
+        "308) is not from a mirror: check --mirror: the port may require https: begin the URL with https://",
+    );
+    check(
+        || Reply::http(503, "text/html", "no endpoints"),
+        "503) is not from a mirror: check --mirror: the mirror there is shutting down, or the proxy in front does not reach it: \
+         check that it runs",
     );
 }
 
@@ -324,6 +349,15 @@ fn a_request_of_stackstates_is_sent_from_a_file_or_from_standard_input() {
     // --url replaces the Connection Details.
     let other = run(&["ask", "--request", path.to_str().unwrap(), "--url", "http://127.0.0.1:1"]);
     assert!(stderr(&other).contains("127.0.0.1:1"), "{}", stderr(&other));
+    // Other flags change them.
+    let changed = run(&["ask", "--request", path.to_str().unwrap(), "--timeout", "3s", "--nan", "zero", "--curl"]);
+    let details = format!(r#""nan_interpretation":"zero","requestTimeout":3000,"url":"{}""#, url());
+    assert!(stdout(&changed).contains(&details), "{changed:?}");
+    std::fs::write(&path, r#"{"_type":"TestConnectionRequest","connectionDetails":"hush"}"#).unwrap();
+    let malformed = run(&["ask", "--request", path.to_str().unwrap(), "--timeout", "3s"]);
+    assert_eq!(malformed.status.code(), Some(1), "{malformed:?}");
+    assert!(stderr(&malformed).contains("connectionDetails must be an object, not a text"), "{malformed:?}");
+    std::fs::write(&path, &request).unwrap();
     let mut child = program(&["ask", "--request", "-", "--format", "json"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -347,8 +381,21 @@ fn wrong_flags_are_2_and_an_error_response_is_1_and_each_says_what_to_do() {
             vec!["ask", "--url", &url, "--gauge", "x", "--start", "0", "--last", "1h"],
             "--start and --last exclude each other",
         ),
-        (vec!["ask", "--url", &url, "--test", "--start", "1", "--last", "5m"], "--start and --last exclude each other"),
-        (vec!["ask", "--url", &url, "--test", "--end", "soon"], "--end must be a time"),
+        (vec!["ask", "--url", &url, "--names", "--end", "soon"], "--end must be a time"),
+        (vec!["ask", "--url", &url, "--test", "--end", "soon"], "--end does not go with --test, but with --names, "),
+        (vec!["ask", "--url", &url, "--test", "--limit", "abc"], "--limit does not go with --test"),
+        (
+            vec!["ask", "--url", &url, "--names", "--prefix", "go"],
+            "--prefix does not go with --names, but with --values",
+        ),
+        (vec!["ask", "--url", &url, "--gauge", "up", "--offset", "abc"], "--offset does not go with --gauge"),
+        (
+            vec!["ask", "--url", &url, "--values", "job", "--method", "FOO"],
+            "--method does not go with --values, but with --gauge, --counter, --expression",
+        ),
+        (vec!["ask", "--request", "/nowhere", "--bucket", "q"], "--bucket does not go with --request"),
+        (vec!["ask", "--request", "/nowhere", "--label", "x"], "--label does not go with --request"),
+        (vec!["ask", "--request", ""], "--request must not be empty"),
         (vec!["ask", "--url", &url, "--gauge", "x", "--bucket", "5m"], "--bucket goes with --method"),
         (vec!["ask", "--url", &url, "--gauge", "x", "--label", "job"], "such as job=payment"),
         (vec!["ask", "--url", &url, "--gauge", "x", "--format", "xml"], "table, json or csv"),
@@ -364,8 +411,12 @@ fn wrong_flags_are_2_and_an_error_response_is_1_and_each_says_what_to_do() {
         (vec!["ask", "--url", "nonsense", "--test"], "--url must begin with"),
         (vec!["ask", "--url", "", "--test"], "--url must begin with"),
         (vec!["ask", "--url", &url, "--gauge", ""], "--gauge must not be empty"),
-        (vec!["ask", "--mirror", "https://", "--test"], "--mirror must be a URL"),
-        (vec!["ask", "--mirror", "nonsense", "--curl", "--test"], "--mirror must be a URL"),
+        (vec!["ask", "--mirror", "https://", "--test"], "--mirror must be a base URL"),
+        (vec!["ask", "--mirror", "nonsense", "--curl", "--test"], "--mirror must be a base URL"),
+        (vec!["ask", "--mirror", "http://m:99999", "--test"], "--mirror must be a base URL"),
+        (vec!["ask", "--mirror", "http://m/?q=1", "--test"], "--mirror must be a base URL"),
+        (vec!["ask", "--mirror", "http://m/#top", "--test"], "--mirror must be a base URL"),
+        (vec!["ask", "--mirror", "http://user:pw@m", "--curl", "--test"], "without user, password"),
         (vec!["ask", "--url", &url, "--gauge", "x", "--method", "MODE"], "--method must be one of MEAN, "),
         (vec!["ask", "--url", &url, "--gauge", "x", "--method", "MEAN", "--bucket", "8500000d"], "--bucket must be"),
         (
