@@ -21,10 +21,13 @@ use crate::prometheus::{self, MAX_CALLS, Session};
 /// with earlier ones, unless the query goes on beyond now and a step. So the mirror queries beyond now, and cuts off the excess.
 const UNSETTLED_MS: i64 = 60_000;
 
-/// How many evaluations of a subquery the mirror puts into a call to VictoriaMetrics at most, and how much earlier VictoriaMetrics
-/// begins with them, in milliseconds. Version 1.79 refuses more than 30,000 (`-search.maxPointsPerTimeseries`).
+/// How many evaluations of a subquery the mirror puts into a call to VictoriaMetrics at most. Version 1.79 refuses more than 30,000
+/// (`-search.maxPointsPerTimeseries`).
 const MAX_EVALUATIONS: i64 = 25_000;
-const EVALUATED_EARLIER_MS: i64 = 300_000;
+
+/// VictoriaMetrics reads samples from this much earlier on than a function needs them, and begins a subquery as much earlier, in
+/// milliseconds (`-search.minStalenessInterval`).
+pub(super) const READ_EARLIER_MS: i64 = 300_000;
 
 /// How far the upstream's clock may be ahead of the mirror's, in milliseconds.
 const CLOCK_SKEW_MS: i64 = 5_000;
@@ -62,7 +65,7 @@ impl EvaluationPlan<'_> {
 
     /// The same plan with as many instants in a call as VictoriaMetrics evaluates with a subquery.
     pub(super) fn limited_for(self, subquery: Subquery) -> Self {
-        let evaluations = MAX_EVALUATIONS - EVALUATED_EARLIER_MS / subquery.resolution_ms;
+        let evaluations = MAX_EVALUATIONS - READ_EARLIER_MS / subquery.resolution_ms;
         let of_each = self.steps.step / subquery.resolution_ms + 1;
         EvaluationPlan { chunk_size: (evaluations / of_each).clamp(1, self.chunk_size), ..self }
     }

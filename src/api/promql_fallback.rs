@@ -1,6 +1,6 @@
 //! PromQL instead of arithmetic: if a query covers too many samples or buckets, Prometheus computes the points.
 
-use crate::api::evaluation::{EvaluationPlan, evaluate};
+use crate::api::evaluation::{EvaluationPlan, READ_EARLIER_MS, evaluate};
 use crate::api::query_fields::now_ms;
 use crate::api::range_bounds;
 use crate::api::run::Run;
@@ -21,10 +21,6 @@ use crate::prometheus::Session;
 /// increase since the last sample before a bucket only if the call reads it.
 const INCREASE_LEAD_MS: i64 = 3_600_000;
 
-/// VictoriaMetrics reads samples from this much earlier than a function needs them, in milliseconds
-/// (`-search.minStalenessInterval`).
-const READ_EARLIER_MS: i64 = 300_000;
-
 /// The points of a query, computed by Prometheus.
 ///
 /// # Errors
@@ -37,6 +33,8 @@ pub(super) fn points(
 ) -> Result<Points, Error> {
     let Run { session, query, recording, .. } = run;
     let (session, query) = (&mut **session, *query);
+    // There are no samples in the future.
+    let past = query.range.up_to(now_ms());
     let Aggregation { bucket_ms, method, .. } = aggregation;
     let steps = Steps::of_buckets(query.range, bucket_ms);
     // Evaluated at multiples of the step, so that query frontends that align to the step move nothing.
@@ -49,7 +47,7 @@ pub(super) fn points(
     let (plan, promql) = match (kind, method) {
         (SampleKind::Gauge(_), _) | (SampleKind::Counter(_), AggregationMethod::EventCount) => {
             if let (SampleKind::Gauge(_), AggregationMethod::Percentile(_)) = (kind, method) {
-                must_be_at_most_one(session, of, query.range)?;
+                must_be_at_most_one(session, of, past)?;
             }
             let non_finite = non_finite(kind, method, session.is_victoria_metrics());
             let length_ms = Subquery::of(bucket_ms, None, bounds).length_ms;
@@ -59,7 +57,7 @@ pub(super) fn points(
             let wanted_ms = interval_ms.unwrap_or_default().saturating_mul(RATE_INTERVALS).max(INCREASE_LEAD_MS);
             let plan = plan.beginning_before(wanted_ms);
             let before_ms = wanted_ms.min(plan.lead * bucket_ms).max(READ_EARLIER_MS);
-            must_be_finite(session, of, query.range, plan.lead * bucket_ms + bucket_ms + READ_EARLIER_MS)?;
+            must_be_finite(session, of, past, plan.lead * bucket_ms + bucket_ms + READ_EARLIER_MS)?;
             (plan, promql::increase(of, bucket_ms, before_ms, plan.offset_ms))
         }
         (SampleKind::Counter(interval_ms), _) => rates(run, of, interval_ms, aggregation, bounds, plan)?,
@@ -89,11 +87,9 @@ fn rates<'q>(
     plan: EvaluationPlan<'q>,
 ) -> Result<(EvaluationPlan<'q>, String), Error> {
     let Aggregation { bucket_ms, method, .. } = aggregation;
-    let (session, range) = (&mut *run.session, run.query.range);
-    let medians = match interval_ms {
-        Some(_) => Medians::default(),
-        None => scrape_interval::measure(session, of, range)?,
-    };
+    let (session, past) = (&mut *run.session, run.query.range.up_to(now_ms()));
+    let mut measure = || scrape_interval::measure(session, of, past);
+    let medians = if interval_ms.is_none() { measure()? } else { Medians::default() };
     run.recording.measured_ms = medians.longest_ms();
     let spacing_ms = interval_ms.or(run.recording.measured_ms).unwrap_or(UNKNOWN_SPACING_MS);
     let rate_ms = spacing_ms.saturating_mul(RATE_INTERVALS);
@@ -106,7 +102,7 @@ fn rates<'q>(
     }
     // The evaluations of a subquery begin up to two resolutions earlier than those of the bucket.
     let of_subquery_ms = rate_ms.saturating_add(2 * subquery.resolution_ms + READ_EARLIER_MS);
-    must_be_finite(session, of, range, window_ms.max(of_subquery_ms).saturating_add(READ_EARLIER_MS))?;
+    must_be_finite(session, of, past, window_ms.max(of_subquery_ms).saturating_add(READ_EARLIER_MS))?;
     let is_mean = method == AggregationMethod::Mean;
     // In a window of one bucket, only series that have samples in the bucket have a rate.
     let is_over_bucket = is_mean && window_ms == bucket_ms;
@@ -131,7 +127,6 @@ fn non_finite(kind: SampleKind, method: AggregationMethod, is_victoria_metrics: 
 /// Checks that no sample of counters is infinite, from `before_ms` milliseconds before a range on. After such a sample,
 /// VictoriaMetrics has no rate of its series until the end of a call, and the sum goes on without it.
 fn must_be_finite(session: &mut Session<'_>, of: &Selector, range: TimeRange, before_ms: i64) -> Result<(), Error> {
-    let range = range.up_to(now_ms());
     let promql = promql::infinite_series_count(of, (range.length() + 1).saturating_add(before_ms));
     match count(session, &promql, range)? {
         0 => Ok(()),
@@ -153,7 +148,6 @@ fn window_ms(is_victoria_metrics: bool, bucket_ms: i64, spacing_ms: i64) -> i64 
 
 /// Checks that there is at most one gauge, because PromQL has no percentile of the samples of several series.
 fn must_be_at_most_one(session: &mut Session<'_>, of: &Selector, range: TimeRange) -> Result<(), Error> {
-    let range = range.up_to(now_ms());
     let length_ms = range.length() + 1;
     let series = count(session, &promql::series_count(of, length_ms), range)?;
     if series <= 1 {

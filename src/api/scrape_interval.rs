@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use crate::api::query_fields::now_ms;
 use crate::api::sample_reading::read;
 use crate::compute::aggregate::MAX_KEPT_SAMPLES;
 use crate::compute::promql::RATE_INTERVALS;
@@ -62,13 +61,12 @@ impl Medians {
     }
 }
 
-/// Measures the medians. They are not remembered, so that no response depends on an earlier request.
+/// Measures the medians for a range that ends now or earlier. They are not remembered, so that no response depends on an earlier
+/// request.
 ///
 /// # Errors
 /// If a call fails.
 pub(super) fn measure(session: &mut Session<'_>, of: &Selector, range: TimeRange) -> Result<Medians, Error> {
-    // There are no samples in the future.
-    let range = range.up_to(now_ms());
     // Two hours are one window, even if they begin before the range: rates at its start need earlier samples, too.
     let longest = usize::from(range.length() > WINDOWS_MS[0]);
     let (mut medians, mut shorter) = (Medians::default(), longest);
