@@ -16,9 +16,10 @@ use crate::prometheus::Session;
 
 const HOUR_MS: i64 = 3_600_000;
 
-/// How long the windows are that are read, in milliseconds. If a window has too many samples, the shorter ones with the same end are
-/// read, too. So the intervals of all series are measured if they are short enough.
-const WINDOWS_MS: [i64; 4] = [2 * HOUR_MS, HOUR_MS, HOUR_MS / 3, HOUR_MS / 9];
+/// The windows that are read: how far before an end they begin and end, in milliseconds. If a window has too many samples, the next
+/// ones are read, too, up to the first that has not. So the intervals of all series are measured if they are short enough.
+const WINDOWS_MS: [(i64, i64); 5] =
+    [(2 * HOUR_MS, 0), (2 * HOUR_MS, HOUR_MS), (HOUR_MS, 0), (HOUR_MS / 3, 0), (HOUR_MS / 9, 0)];
 
 /// How many windows are read between the first and the last hour of a long range. The interval may change within it.
 const INNER_WINDOWS: i64 = 5;
@@ -68,20 +69,21 @@ impl Medians {
 /// If a call fails.
 pub(super) fn measure(session: &mut Session<'_>, of: &Selector, range: TimeRange) -> Result<Medians, Error> {
     // Two hours are one window, even if they begin before the range: rates at its start need earlier samples, too.
-    let longest = usize::from(range.length() > WINDOWS_MS[0]);
+    // Of a longer range, hours are read.
+    let longest = if range.length() > 2 * HOUR_MS { 2 } else { 0 };
     let (mut medians, mut shorter) = (Medians::default(), longest);
     for (nth, end) in window_ends(range).into_iter().enumerate() {
         let first_length = if nth < 2 { longest } else { shorter };
-        for (length, window_ms) in WINDOWS_MS.iter().enumerate().skip(first_length) {
+        for (length, (from_ms, to_ms)) in WINDOWS_MS.into_iter().enumerate().skip(first_length) {
             shorter = shorter.max(length);
-            let window = TimeRange { start: (end - window_ms).max(0), end };
+            let window = TimeRange { start: (end - from_ms).max(0), end: (end - to_ms).max(0) };
             let new_reader = || IntervalReader { range_start: range.start, ..IntervalReader::default() };
             let read = read(session, of, window, 0, || None, new_reader)?;
             let mut reader = read.sink.sink;
             let is_whole = read.too_large.is_none() && !reader.is_cut_off();
             reader.end_series();
             medians.add(&reader);
-            if is_whole {
+            if is_whole && to_ms == 0 {
                 break;
             }
         }
@@ -92,7 +94,7 @@ pub(super) fn measure(session: &mut Session<'_>, of: &Selector, range: TimeRange
 /// The ends of the windows to read: that of the range, of a long range also that of the first hour, and those between them, which
 /// need to be no longer than the first two are.
 fn window_ends(range: TimeRange) -> Vec<i64> {
-    if range.length() <= WINDOWS_MS[0] {
+    if range.length() <= 2 * HOUR_MS {
         return vec![range.end];
     }
     let first = range.start + HOUR_MS;
@@ -103,7 +105,7 @@ fn window_ends(range: TimeRange) -> Vec<i64> {
 /// Measures the intervals between neighbouring samples.
 #[derive(Debug, Default)]
 struct IntervalReader {
-    /// Series that end before this time do not count, in milliseconds since 1970.
+    /// Series that have ended before do not set the longest interval, in milliseconds since 1970.
     range_start: i64,
     previous_ms: Option<i64>,
     /// The intervals of the current series, in milliseconds.
@@ -120,8 +122,9 @@ impl IntervalReader {
     fn end_series(&mut self) {
         let last_ms = self.previous_ms.unwrap_or_default();
         let is_alive = |median: &i64| last_ms + RATE_INTERVALS * median >= self.range_start;
-        let median = spacing::median(&mut self.intervals).map(i64::from).filter(is_alive);
+        let median = spacing::median(&mut self.intervals).map(i64::from);
         self.shortest = self.shortest.into_iter().chain(median).min();
+        let median = median.filter(is_alive);
         match self.intervals.len() {
             1 => self.single = self.single.max(median.zip(self.previous_ms)),
             _ => self.longest = self.longest.max(median),
@@ -170,8 +173,8 @@ mod tests {
             assert_eq!((reader.shortest, reader.longest, reader.single), (shortest, longest, single), "{series:?}");
         };
         check(&[&[3]], None, None, None);
-        // These have ended four intervals before.
-        check(&[&[0, 10, 19]], None, None, None);
+        // This one has ended four intervals before.
+        check(&[&[-1, 9, 19]], Some(10), None, None);
         check(&[&[0, 10, 20]], Some(10), Some(10), None);
         check(&[&usual, &slow], Some(15), Some(60), None);
         check(&[&twice, &usual], Some(15), Some(15), Some((3_060, 3_067)));

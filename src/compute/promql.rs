@@ -151,8 +151,7 @@ pub fn rate(of: &Selector, window_ms: i64) -> String {
 pub fn increase(of: &Selector, bucket_ms: i64, before_ms: i64, offset_ms: i64) -> String {
     let bucket = format!("x[{}]{}", duration(bucket_ms), offset(offset_ms));
     let before = format!("x[{}]{}", duration(before_ms), offset(offset_ms + bucket_ms));
-    let is_known = format!("count_over_time({before})");
-    with_x(of, &format!("sum((increase({bucket}) if {is_known}) or increase_prometheus({bucket}))"))
+    with_x(of, &format!("sum((increase({bucket}) if count_over_time({before})) or increase_prometheus({bucket}))"))
 }
 
 /// An expression of VictoriaMetrics in which `x` means a selector. A long selector does not fit into a query several times.
@@ -218,10 +217,11 @@ pub fn counters_in_bucket(
     }
 }
 
-/// The number of series with an infinite sample in the last `length_ms` milliseconds; an empty result if there are none.
+/// The number of series with an infinite sample in the last `length_ms` milliseconds, for VictoriaMetrics; an empty result if there
+/// are none.
 pub fn infinite_series_count(of: &Selector, length_ms: i64) -> String {
-    let range = samples(of, length_ms);
-    format!("count(max_over_time({range}) == Inf or min_over_time({range}) == -Inf)")
+    let x = format!("x[{}]", duration(length_ms));
+    with_x(of, &format!("count(max_over_time({x}) == Inf or min_over_time({x}) == -Inf)"))
 }
 
 fn over_subquery(body: &str, method: AggregationMethod, subquery: Subquery, offset_ms: i64) -> String {

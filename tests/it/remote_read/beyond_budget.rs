@@ -186,6 +186,11 @@ fn series_that_have_ended_are_not_counted_where_others_are_scraped_less_often() 
             let points = response.points().into_iter().filter(|point| point[1] as i64 >= T0 + 25 * MINUTE);
             let right = points.filter(|point| close(point[0], expected, 1e-9)).count();
             assert_eq!(right, 7, "{}: {method}: {}", engine.name(), response.text);
+            // One that ended shortly before the range is still in the range of the others' rates.
+            let (start, end) = (T0 + 61 * MINUTE + 20 * SECOND, T0 + 91 * MINUTE + 20 * SECOND);
+            let response = gateway.ask(&Query::counter("ended_total").between(start, end).aggregated(method, MINUTE));
+            let right = response.points().iter().filter(|point| close(point[0], 1.0, 1e-9)).count();
+            assert_eq!(right, 30, "{}: {method} of ended_total: {}", engine.name(), response.text);
         }
     }
 }

@@ -86,6 +86,9 @@ pub fn numbers() -> Vec<Series> {
     // One per second each, one of them scraped every half hour.
     add("mingled_total", &[("shift", "quick")], every(T0 + 5 * SECOND, 15 * SECOND, 1_200, |n| f64::from(15 * n)));
     add("mingled_total", &[("shift", "slow")], every(T0 + SECOND, 30 * MINUTE, 10, |n| f64::from(1_800 * n)));
+    // The first ends, the second goes on: five and one per second.
+    add("ended_total", &[("shift", "quick")], every(T0 + 5 * SECOND, 15 * SECOND, 240, |n| f64::from(75 * n)));
+    add("ended_total", &[("shift", "slow")], every(T0 + SECOND, MINUTE, 120, |n| f64::from(60 * n)));
     // It does not begin at 0, and does not count at first.
     add("beginning_total", &[("shift", "late")], every(T0 + HOUR, 15 * SECOND, 240, |n| f64::from(9 + n / 40)));
     // Both count one a second. The second has a sample of each value that JSON lacks: -Inf, NaN and +Inf. It restarts at the NaN.
