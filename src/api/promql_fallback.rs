@@ -56,11 +56,12 @@ pub(super) fn points(
         (SampleKind::Counter(interval_ms), AggregationMethod::Sum) if session.is_victoria_metrics() => {
             let wanted_ms = interval_ms.unwrap_or_default().saturating_mul(RATE_INTERVALS).max(INCREASE_LEAD_MS);
             let plan = plan.beginning_before(wanted_ms);
-            let before_ms = wanted_ms.min(plan.lead * bucket_ms).max(READ_EARLIER_MS);
-            must_be_finite(session, of, past, plan.lead * bucket_ms + bucket_ms + READ_EARLIER_MS)?;
+            let lead_ms = plan.lead * bucket_ms;
+            must_be_finite(session, of, past, lead_ms + bucket_ms + READ_EARLIER_MS)?;
+            let before_ms = wanted_ms.min(lead_ms).max(READ_EARLIER_MS);
             (plan, promql::increase(of, bucket_ms, before_ms, plan.offset_ms))
         }
-        (SampleKind::Counter(interval_ms), _) => rates(run, of, interval_ms, aggregation, bounds, plan)?,
+        (SampleKind::Counter(interval_ms), _) => rates(run, of, past, interval_ms, aggregation, bounds, plan)?,
     };
     // PromQL has computed these values from NaN samples, too. One that is not finite must not become 0, whatever
     // `nan_interpretation` says.
@@ -81,15 +82,18 @@ fn calls_before(kind: SampleKind, method: AggregationMethod) -> u32 {
 fn rates<'q>(
     run: &mut Run<'_, '_>,
     of: &Selector,
+    past: TimeRange,
     interval_ms: Option<i64>,
     aggregation: Aggregation,
     bounds: RangeBounds,
     plan: EvaluationPlan<'q>,
 ) -> Result<(EvaluationPlan<'q>, String), Error> {
     let Aggregation { bucket_ms, method, .. } = aggregation;
-    let (session, past) = (&mut *run.session, run.query.range.up_to(now_ms()));
-    let mut measure = || scrape_interval::measure(session, of, past);
-    let medians = if interval_ms.is_none() { measure()? } else { Medians::default() };
+    let session = &mut *run.session;
+    let medians = match interval_ms {
+        Some(_) => Medians::default(),
+        None => scrape_interval::measure(session, of, past)?,
+    };
     run.recording.measured_ms = medians.longest_ms();
     let spacing_ms = interval_ms.or(run.recording.measured_ms).unwrap_or(UNKNOWN_SPACING_MS);
     let rate_ms = spacing_ms.saturating_mul(RATE_INTERVALS);

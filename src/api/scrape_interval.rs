@@ -54,12 +54,6 @@ impl Medians {
     pub(super) fn are_mixed(&self) -> bool {
         self.longest_ms() > self.shortest.map(|ms| 2 * ms)
     }
-
-    fn add(&mut self, reader: &IntervalReader) {
-        self.shortest = self.shortest.into_iter().chain(reader.shortest).min();
-        self.longest = self.longest.max(reader.longest);
-        self.singles.extend(reader.single);
-    }
 }
 
 /// Measures the medians for a range that ends now or earlier. They are not remembered, so that no response depends on an earlier
@@ -70,19 +64,17 @@ impl Medians {
 pub(super) fn measure(session: &mut Session<'_>, of: &Selector, range: TimeRange) -> Result<Medians, Error> {
     // Two hours are one window, even if they begin before the range: rates at its start need earlier samples, too.
     // Of a longer range, hours are read.
-    let longest = if range.length() > 2 * HOUR_MS { 2 } else { 0 };
-    let (mut medians, mut shorter) = (Medians::default(), longest);
+    let first_window = if range.length() > 2 * HOUR_MS { 2 } else { 0 };
+    let (mut medians, mut last_window) = (Medians::default(), first_window);
     for (nth, end) in window_ends(range).into_iter().enumerate() {
-        let first_length = if nth < 2 { longest } else { shorter };
-        for (length, (from_ms, to_ms)) in WINDOWS_MS.into_iter().enumerate().skip(first_length) {
-            shorter = shorter.max(length);
+        let begin = if nth < 2 { first_window } else { last_window };
+        for (window, (from_ms, to_ms)) in WINDOWS_MS.into_iter().enumerate().skip(begin) {
+            last_window = last_window.max(window);
             let window = TimeRange { start: (end - from_ms).max(0), end: (end - to_ms).max(0) };
-            let new_reader = || IntervalReader { range_start: range.start, ..IntervalReader::default() };
-            let read = read(session, of, window, 0, || None, new_reader)?;
-            let mut reader = read.sink.sink;
-            let is_whole = read.too_large.is_none() && !reader.is_cut_off();
-            reader.end_series();
-            medians.add(&reader);
+            let reader = IntervalReader { medians, range_start: range.start, ..IntervalReader::default() };
+            let read = read(session, of, window, 0, || None, || reader.clone())?;
+            let is_whole = read.too_large.is_none() && !read.sink.sink.is_cut_off();
+            medians = read.sink.sink.end();
             if is_whole && to_ms == 0 {
                 break;
             }
@@ -102,32 +94,37 @@ fn window_ends(range: TimeRange) -> Vec<i64> {
     [first, range.end].into_iter().chain(inner).collect()
 }
 
-/// Measures the intervals between neighbouring samples.
-#[derive(Debug, Default)]
+/// Adds to the medians those of one window.
+#[derive(Debug, Clone, Default)]
 struct IntervalReader {
-    /// Series that have ended before do not set the longest interval, in milliseconds since 1970.
+    medians: Medians,
+    /// The start of the range, in milliseconds since 1970. Series that ended long before do not set the longest interval.
     range_start: i64,
     previous_ms: Option<i64>,
     /// The intervals of the current series, in milliseconds.
     intervals: Vec<u32>,
-    /// The shortest median of a series, and the longest one of at least two intervals.
-    shortest: Option<i64>,
-    longest: Option<i64>,
-    /// The longest interval that is the only one of its series.
+    /// The longest interval that is the only one of its series in this window.
     single: Option<SingleInterval>,
     samples: u64,
 }
 
 impl IntervalReader {
+    /// Ends the window.
+    fn end(mut self) -> Medians {
+        self.end_series();
+        self.medians.singles.extend(self.single);
+        self.medians
+    }
+
     fn end_series(&mut self) {
         let last_ms = self.previous_ms.unwrap_or_default();
         let is_alive = |median: &i64| last_ms + RATE_INTERVALS * median >= self.range_start;
         let median = spacing::median(&mut self.intervals).map(i64::from);
-        self.shortest = self.shortest.into_iter().chain(median).min();
+        self.medians.shortest = self.medians.shortest.into_iter().chain(median).min();
         let median = median.filter(is_alive);
         match self.intervals.len() {
             1 => self.single = self.single.max(median.zip(self.previous_ms)),
-            _ => self.longest = self.longest.max(median),
+            _ => self.medians.longest = self.medians.longest.max(median),
         }
         self.intervals.clear();
         self.previous_ms = None;
@@ -169,8 +166,8 @@ mod tests {
                 let samples: Vec<Sample> = times.iter().map(|&at| Sample { at, value: 0.0 }).collect();
                 assert!(reader.take(&samples).is_continue());
             }
-            reader.end_series();
-            assert_eq!((reader.shortest, reader.longest, reader.single), (shortest, longest, single), "{series:?}");
+            let Medians { shortest: least, longest: most, singles } = reader.end();
+            assert_eq!((least, most, singles.into_iter().next()), (shortest, longest, single), "{series:?}");
         };
         check(&[&[3]], None, None, None);
         // This one has ended four intervals before.

@@ -125,15 +125,14 @@ fn zsh() -> String {
         text.push_str(&argument(flag, value, help));
     }
     text.extend(TABLE.iter().filter(|setting| OF_ASK.contains(&setting.flag)).map(of_server));
+    let _ = write!(text, "            '--help[Show the help.]'\n        ;;\n    {CHECK})\n        _arguments \\\n");
+    text.extend(TABLE.iter().filter(|setting| OF_CHECK.contains(&setting.flag)).map(of_server));
     let _ = write!(
         text,
-        "            '--help[Show the help.]'\n        ;;\n    {COMPLETIONS})\n        _values shell bash zsh fish\n        ;;\n    *)\n        _arguments \\\n"
+        "            '--{UPSTREAMS}[{UPSTREAMS_HELP}]' '--help[Show the help.]'\n        ;;\n    {COMPLETIONS})\n        _values shell bash zsh fish\n        ;;\n    *)\n        _arguments \\\n"
     );
     text.extend(TABLE.iter().map(of_server));
-    let _ = write!(
-        text,
-        "            '--{UPSTREAMS}[{UPSTREAMS_HELP}]' \\\n            '--help[Show the help.]' '--version[Show the version.]'\n        ;;\n    esac\n}}\n"
-    );
+    text.push_str("            '--help[Show the help.]' '--version[Show the version.]'\n        ;;\n    esac\n}\n");
     text.push_str("if [ \"$funcstack[1]\" = _prometheusmirror ]; then\n    _prometheusmirror \"$@\"\nelse\n    compdef _prometheusmirror prometheusmirror\nfi\n");
     text
 }
@@ -158,15 +157,15 @@ fn fish() -> String {
         };
         let _ = writeln!(text, "complete -c prometheusmirror -n '{condition}' -l {flag}{value} -d '{}'", quoted(help));
     };
-    let (in_ask, not_in_ask) =
-        (format!("__fish_seen_subcommand_from {ASK}"), format!("not __fish_seen_subcommand_from {ASK}"));
+    let within = |subcommands: &str| format!("__fish_seen_subcommand_from {subcommands}");
     for AskFlag { flag, value, help } in &ASK_FLAGS {
-        add(&in_ask, flag, !value.is_empty(), help);
+        add(&within(ASK), flag, !value.is_empty(), help);
     }
     for setting in TABLE {
-        let is_shared = OF_ASK.contains(&setting.flag);
-        add(if is_shared { "true" } else { &not_in_ask }, setting.flag, true, setting.help);
+        let others = SUBCOMMANDS.iter().filter(|subcommand| !subcommand.settings.contains(&setting.flag));
+        let others: Vec<_> = others.map(|subcommand| subcommand.name).collect();
+        add(&format!("not {}", within(&others.join(" "))), setting.flag, true, setting.help);
     }
-    add(&format!("__fish_seen_subcommand_from {CHECK}"), UPSTREAMS, false, UPSTREAMS_HELP);
+    add(&within(CHECK), UPSTREAMS, false, UPSTREAMS_HELP);
     text
 }

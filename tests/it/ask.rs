@@ -538,6 +538,23 @@ fn completions_and_the_manual_page_have_every_flag() {
     );
     assert_eq!(offered("prometheusmirror check --upstr"), "--upstreams --upstreams-file");
     assert_eq!(offered("prometheusmirror completions z"), "zsh");
+    assert_eq!(offered("prometheusmirror check --w"), "");
+    // Those of fish, and the part of those of zsh that is for check.
+    let script = format!(
+        "{BINARY} completions fish | source; complete -C 'prometheusmirror check --'; \
+         echo; complete -C 'prometheusmirror --wor'"
+    );
+    let fish = stdout(&Command::new("fish").args(["-c", &script]).output().unwrap());
+    let (of_check, of_server) = fish.split_once("\n\n").unwrap();
+    let zsh = stdout(&run(&["completions", "zsh"]));
+    let in_zsh = zsh.split_once("\n    check)").unwrap().1.split_once(";;").unwrap().0;
+    for (shell, text) in [("fish", of_check), ("zsh", in_zsh)] {
+        for flag in ["--upstreams", "--port", "--ca-path"] {
+            assert!(text.contains(flag), "{shell}: no {flag} in {text}");
+        }
+        assert!(!text.contains("--workers") && !text.contains("--gauge"), "{shell}: {text}");
+    }
+    assert!(of_server.contains("--workers"), "{fish}");
 
     let page = stdout(&run(&["man"]));
     flags(&page.replace("\\-", "-"), "man");
