@@ -589,24 +589,40 @@ fn what_the_page_on_architecture_names_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = read("docs/architecture.md");
     // Outside of the diagram, every second part between backquotes is a name.
-    let texts = page.split("```").step_by(2).flat_map(|text| text.split('`').skip(1).step_by(2));
+    let texts: Vec<Vec<&str>> = page.split("```").step_by(2).map(|text| text.split('`').collect()).collect();
+    let words = |text: &str| -> BTreeSet<String> {
+        text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').map(str::to_owned).collect()
+    };
     let code: String = ["src", "tests"]
         .iter()
         .flat_map(|folder| rust_files(&root.join(folder)))
         .map(|file| fs::read_to_string(file).unwrap())
         .collect();
+    let known = words(&code);
+    let path = |name: &str| {
+        let places = [name.to_owned(), format!("src/{name}"), format!("src/{name}.rs")];
+        places.into_iter().map(|place| root.join(place)).find(|path| path.exists())
+    };
+    let is_name = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     let is_there = |name: &str| {
         if name.contains('/') || name.ends_with(".rs") {
-            [name.to_owned(), format!("src/{name}"), format!("src/{name}.rs")]
-                .iter()
-                .any(|path| root.join(path).exists())
+            path(name).is_some()
         } else {
-            let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-            !is_name || code.contains(name)
+            // A name such as `count_` is the beginning of several.
+            let is_known = |word: &String| word == name || name.ends_with('_') && word.starts_with(name);
+            !is_name(name) || known.iter().any(is_known)
         }
     };
-    let names: Vec<&str> = texts.collect();
+    let names: Vec<&str> = texts.iter().flat_map(|parts| parts.iter().copied().skip(1).step_by(2)).collect();
     assert!(names.len() > 60, "{names:?}");
     let missing: Vec<_> = names.into_iter().filter(|name| !is_there(name)).collect();
     assert_eq!(missing, Vec::<&str>::new());
+    // What the page says is in a file is in that file.
+    let in_files = texts.iter().flat_map(|parts| parts[1..].windows(3).step_by(2));
+    let in_files: Vec<_> =
+        in_files.filter(|parts| parts[1].trim() == "in" && is_name(parts[0]) && parts[2].ends_with(".rs")).collect();
+    assert!(in_files.len() > 20, "{in_files:?}");
+    let words_in = |name: &str| words(&fs::read_to_string(path(name).unwrap()).unwrap());
+    let elsewhere: Vec<_> = in_files.into_iter().filter(|parts| !words_in(parts[2]).contains(parts[0])).collect();
+    assert_eq!(elsewhere, Vec::<&[&str]>::new());
 }
