@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::api::datasource::{Datasource, Directory};
-use crate::api::method::{MethodRequest, PreparedQuery};
 use crate::api::query::QueryContext;
 use crate::api::reply::{CallSummary, Note, OTHER, Reply};
+use crate::api::request::{MethodRequest, PreparedQuery};
 use crate::api::request_head::{RequestHead, normal_path};
 use crate::api::routes::{API_PREFIX, OK, Page, PageContent, Route, RouteTarget};
 use crate::api::{connection, explain};
@@ -269,9 +269,9 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::api::method::ApiMethod;
     use crate::api::metric_query;
     use crate::api::query::MirrorQuery;
+    use crate::api::request::ApiMethod;
     use crate::prometheus::{Authorities, AwsEnvironment, Reach};
 
     const KEY: &str = "key-of-tests";

@@ -1,9 +1,9 @@
 //! The route table: the paths, and what is at each of them.
 
 use crate::api::datasource::Datasource;
-use crate::api::method::ApiMethod;
 use crate::api::query::{CheckedQuery, MirrorQuery, checked};
 use crate::api::reply::JSON;
+use crate::api::request::ApiMethod;
 use crate::api::{connection, field_name, field_value, metric};
 use crate::metrics;
 use crate::web;
