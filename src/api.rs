@@ -37,5 +37,5 @@ pub use gateway::{Access, Gateway, PageRequest, Prepared, Routed};
 pub use metric::{body as metric_body, metric_query};
 pub use query_fields::now_ms;
 pub use reply::{Note, Reply};
-pub use request::{MethodRequest, PreparedQuery};
+pub use request::{ApiRequest, PreparedQuery};
 pub use request_head::{RequestHead, normal_path};

@@ -126,7 +126,7 @@ fn run_here(settings: &ReachSettings, request: &AskRequest, explains: bool) -> A
     let reply = match gateway.route(&head) {
         Routed::Reply(reply) => reply,
         Routed::Page(page) => gateway.render(page),
-        Routed::Method(method) => match gateway.prepare(method, request.body.to_string().as_bytes(), Instant::now()) {
+        Routed::Api(routed) => match gateway.prepare(routed, request.body.to_string().as_bytes(), Instant::now()) {
             Prepared::Reply(reply) => reply,
             Prepared::Query(query) => gateway.perform(query, None, Arc::new(Trace::new("ask".into(), None, None))),
         },

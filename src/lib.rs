@@ -1,6 +1,6 @@
 //! **prometheusmirror**: a gateway that lets StackState use the telemetry of a Prometheus without copying it.
 //!
-//! StackState sends queries in its Mirror API: four POST methods with JSON. The mirror plans which samples answer a query, reads
+//! StackState sends four kinds of query by its Mirror API: POST with JSON. The mirror plans which samples answer a query, reads
 //! them from Prometheus over HTTP, turns counters into rates, and responds with points. It keeps no state but small caches.
 //!
 //! # The map
@@ -12,7 +12,7 @@
 //! | `server/workers` | the workers and the bounded queue before them, threads for what may wait for a client |
 //! | `server/tiny_http` | what exists only because of tiny_http 0.12, of which `third_party/tiny_http` has a copy with changes |
 //! | `server/os` | calls to the operating system: sockets, descriptors, threads, scheduling, panics |
-//! | [`api`] | StackState's side: routes, a handler for each method, Connection Details and conditions, existence, explanations |
+//! | [`api`] | StackState's side: routes, a handler for each kind of query, Connection Details and conditions, existence, explanations |
 //! | [`wire`] | the JSON that StackState sends and gets |
 //! | [`model`] | queries, series and samples, as plain data |
 //! | [`compute`] | the arithmetic: which samples to read, rates, buckets, points, and PromQL where there are too many samples or buckets |

@@ -125,7 +125,7 @@ impl Metrics {
     pub fn new(workers: usize, queue: usize) -> Metrics {
         let mut table = MetricTable::default();
         let metrics = Metrics {
-            requests: table.own("requests_total", "Requests to this mirror, by method or page and by status"),
+            requests: table.own("requests_total", "Requests to this mirror, by route and status"),
             request_seconds: table.own_seconds(
                 "request_duration_seconds",
                 "Time from the turn of a request on its connection to the end of writing its response",
@@ -193,10 +193,10 @@ impl Metrics {
         }
     }
 
-    /// Counts a written reply by method or page and by status. `took` is the time since the turn of the request began.
-    pub fn count_reply(&self, method: &'static str, status: u16, took: Duration) {
-        self.requests.get_or_create(&RequestLabels { method, status }).inc();
-        self.request_seconds.get_or_create(&vec![("method", method.into())]).observe(took.as_secs_f64());
+    /// Counts a written reply by route and status. `took` is the time since the turn of the request began.
+    pub fn count_reply(&self, route: &'static str, status: u16, took: Duration) {
+        self.requests.get_or_create(&RequestLabels { route, status }).inc();
+        self.request_seconds.get_or_create(&vec![("route", route.into())]).observe(took.as_secs_f64());
     }
 
     /// Counts a request that ended in an error. `code` is one of [`ERROR_CODES`]. If it is one of the [`REJECTIONS`], the request
@@ -315,12 +315,12 @@ mod tests {
         let page = metrics.page();
         for line in [
             "# TYPE prometheusmirror_requests_total counter",
-            r#"prometheusmirror_requests_total{method="metric",status="200"} 2"#,
-            r#"prometheusmirror_requests_total{method="other",status="404"} 1"#,
+            r#"prometheusmirror_requests_total{route="metric",status="200"} 2"#,
+            r#"prometheusmirror_requests_total{route="other",status="404"} 1"#,
             "# TYPE prometheusmirror_request_duration_seconds histogram",
-            r#"prometheusmirror_request_duration_seconds_bucket{le="0.005",method="metric"} 1"#,
-            r#"prometheusmirror_request_duration_seconds_bucket{le="+Inf",method="metric"} 2"#,
-            r#"prometheusmirror_request_duration_seconds_count{method="metric"} 2"#,
+            r#"prometheusmirror_request_duration_seconds_bucket{le="0.005",route="metric"} 1"#,
+            r#"prometheusmirror_request_duration_seconds_bucket{le="+Inf",route="metric"} 2"#,
+            r#"prometheusmirror_request_duration_seconds_count{route="metric"} 2"#,
             r#"prometheusmirror_upstream_requests_total{endpoint="query",outcome="ok"} 1"#,
             r#"prometheusmirror_upstream_requests_total{endpoint="query",outcome="ok",upstream="a",replica="p:1"} 1"#,
             r#"prometheusmirror_upstream_request_duration_seconds_count{endpoint="query"} 1"#,

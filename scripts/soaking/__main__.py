@@ -4,7 +4,7 @@ What runs
     A Prometheus scrapes itself every second, and has an hour of samples with known values. A mirror with the default number of
     workers queries it. A second Prometheus with the same samples is behind a relay, which misbehaves in different ways. Clients
     send queries at the same time, each in a separate process with its own seed:
-    good        all four methods, raw and aggregated, gauges, counters and `~`, on kept and on new connections;
+    good        all four kinds of query, raw and aggregated, gauges, counters and `~`, on kept and on new connections;
     second      30 clients of the second upstream, with timeouts of 5 to 20 s: enough to hold its share of the workers;
     bad         malformed requests, unknown metrics, upstreams that are absent, silent or endless;
     slow        half a head, half a body, a byte now and then, nothing at all, a reader that does not read;

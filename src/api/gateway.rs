@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::api::datasource::{Datasource, Directory};
 use crate::api::query::QueryContext;
 use crate::api::reply::{CallSummary, Note, OTHER, Reply};
-use crate::api::request::{MethodRequest, PreparedQuery};
+use crate::api::request::{ApiRequest, PreparedQuery};
 use crate::api::request_head::{RequestHead, normal_path};
 use crate::api::routes::{API_PREFIX, OK, Page, PageContent, Route, RouteTarget};
 use crate::api::{connection, explain};
@@ -52,7 +52,7 @@ pub enum Routed {
     /// A request for a page of the mirror, which calls no upstream and takes little time.
     Page(PageRequest),
     /// A request to the Mirror API: its body must be read, and then it usually needs a worker.
-    Method(MethodRequest),
+    Api(ApiRequest),
     /// The reply to a request that goes no further.
     Reply(Reply),
 }
@@ -137,11 +137,11 @@ impl Gateway {
             return Routed::Reply(Reply::of_error(name, &Error::VerbNotAllowed(allow)));
         }
         match route.target {
-            RouteTarget::Method(_) if self.refuses_requests.load(Ordering::SeqCst) => {
+            RouteTarget::Api(_) if self.refuses_requests.load(Ordering::SeqCst) => {
                 Routed::Reply(Reply::of_error(name, &Error::ShuttingDown))
             }
-            RouteTarget::Method(api_method) => {
-                Routed::Method(MethodRequest { route_name: name, api_method, explains: head.wants_explanation() })
+            RouteTarget::Api(api_route) => {
+                Routed::Api(ApiRequest { route_name: name, api_route, explains: head.wants_explanation() })
             }
             RouteTarget::Page(page) => Routed::Page(PageRequest { route_name: name, page, is_trusted }),
         }
@@ -169,13 +169,13 @@ impl Gateway {
 
     /// Checks the body of a request, which gives its query, upstream and deadline. Returns the reply instead if the request is
     /// invalid or is only to be checked, or if its upstream is silent and another request probes it.
-    pub fn prepare(&self, request: MethodRequest, body: &[u8], turn_began: Instant) -> Prepared {
+    pub fn prepare(&self, request: ApiRequest, body: &[u8], turn_began: Instant) -> Prepared {
         let directory = Directory { upstreams: Some(self.upstreams()), requires_name: self.access.requires_name };
         let (datasource, query) = match request.check(&directory, body) {
             Ok(checked) => checked,
             Err(error) => return Prepared::Reply(request.refuse(&error)),
         };
-        if request.api_method.only_checks {
+        if request.api_route.only_checks {
             return Prepared::Reply(Reply::ok(request.route_name, connection::success()));
         }
         let deadline = Deadline::new(turn_began, datasource.timeout);
@@ -271,7 +271,7 @@ mod tests {
     use super::*;
     use crate::api::metric_query;
     use crate::api::query::MirrorQuery;
-    use crate::api::request::ApiMethod;
+    use crate::api::request::ApiRoute;
     use crate::prometheus::{Authorities, AwsEnvironment, Reach};
 
     const KEY: &str = "key-of-tests";
@@ -320,9 +320,9 @@ mod tests {
             assert!(!body["details"].as_str().unwrap().contains("on purpose"), "{body}");
             assert_eq!(key_of(gateway.add_key(reply, None)).as_deref(), Some(KEY));
         };
-        let request = |check| MethodRequest {
+        let request = |check| ApiRequest {
             route_name: "metric",
-            api_method: ApiMethod { check, failure_body: |_| None, only_checks: false },
+            api_route: ApiRoute { check, failure_body: |_| None, only_checks: false },
             explains: false,
         };
         match gateway.prepare(request(|_, _| panic!("on purpose")), b"", Instant::now()) {
@@ -347,7 +347,7 @@ mod tests {
             let reply = match gateway.route(&RequestHead { verb, target, key, ..RequestHead::default() }) {
                 Routed::Reply(reply) => reply,
                 Routed::Page(page) => gateway.render(page),
-                Routed::Method(request) => {
+                Routed::Api(request) => {
                     assert_eq!(status, None, "{target}");
                     request.refuse(&Error::TooManyBodies)
                 }
@@ -377,7 +377,7 @@ mod tests {
         let gateway = gateway(false);
         let status =
             |verb: &str, target: &str| match gateway.route(&RequestHead { verb, target, ..RequestHead::default() }) {
-                Routed::Method(_) => 0,
+                Routed::Api(_) => 0,
                 Routed::Page(page) => gateway.render(page).status,
                 Routed::Reply(reply) => reply.status,
             };

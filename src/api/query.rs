@@ -10,7 +10,7 @@ use crate::prometheus::{self, ApiCause, ApiFailure, ErrorKind, Session};
 use crate::wire::explanation::Explanation;
 use crate::wire::request::{self, QueryRequest};
 
-/// The query of a valid request, by its Mirror API method.
+/// The query of a valid request to the Mirror API.
 pub(super) trait MirrorQuery: Send {
     /// The PromQL expression or selector of the query, if there is one.
     fn promql(&self) -> Option<String>;

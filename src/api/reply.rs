@@ -18,7 +18,7 @@ pub(super) const OTHER: &str = "other";
 /// A reply, to which [`Gateway::add_key`](crate::api::Gateway::add_key) adds the key before it is written.
 #[derive(Debug)]
 pub struct Reply {
-    /// The name of the method or page in the metrics.
+    /// The name of the route in the metrics.
     pub route_name: &'static str,
     /// The HTTP status.
     pub status: u16,

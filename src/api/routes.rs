@@ -3,7 +3,7 @@
 use crate::api::datasource::Datasource;
 use crate::api::query::{CheckedQuery, MirrorQuery, checked};
 use crate::api::reply::JSON;
-use crate::api::request::ApiMethod;
+use crate::api::request::ApiRoute;
 use crate::api::{connection, field_name, field_value, metric};
 use crate::metrics;
 use crate::web;
@@ -20,8 +20,8 @@ pub(super) struct Route {
 /// What is at a path.
 #[derive(Clone, Copy)]
 pub(super) enum RouteTarget {
-    /// A method of the Mirror API, which usually queries Prometheus, for which it needs a worker.
-    Method(ApiMethod),
+    /// A route of the Mirror API, which usually queries Prometheus, for which it needs a worker.
+    Api(ApiRoute),
     /// A page of the mirror, which needs no worker.
     Page(Page),
 }
@@ -49,8 +49,8 @@ pub(super) enum PageContent {
 }
 
 impl Route {
-    const fn api(name: &'static str, path: &'static str, api_method: ApiMethod) -> Route {
-        Route { name, path, target: RouteTarget::Method(api_method) }
+    const fn api(name: &'static str, path: &'static str, api_route: ApiRoute) -> Route {
+        Route { name, path, target: RouteTarget::Api(api_route) }
     }
 
     const fn page(name: &'static str, path: &'static str, content_type: &'static str, content: PageContent) -> Route {
@@ -74,7 +74,7 @@ impl Route {
     /// The verbs that it accepts, in the form of the header `Allow`. A path that accepts `GET` accepts `HEAD`, too.
     pub(super) fn allow(&self) -> &'static str {
         match self.target {
-            RouteTarget::Method(_) => "POST",
+            RouteTarget::Api(_) => "POST",
             RouteTarget::Page(_) => "GET, HEAD",
         }
     }
@@ -98,20 +98,20 @@ const ABOUT_TEXT: &str = concat!(
 );
 
 /// The connection test.
-const CONNECTION: ApiMethod =
-    ApiMethod { check: connection::check, failure_body: connection::failure, only_checks: false };
+const CONNECTION: ApiRoute =
+    ApiRoute { check: connection::check, failure_body: connection::failure, only_checks: false };
 
-const FIELD_NAME: ApiMethod = ApiMethod {
+const FIELD_NAME: ApiRoute = ApiRoute {
     check: |directory, body| checked(directory, body, field_name::check).map(boxed),
     failure_body: |_| None,
     only_checks: false,
 };
 
-const FIELD_VALUE: ApiMethod =
-    ApiMethod { check: |directory, body| checked(directory, body, field_value::check).map(boxed), ..FIELD_NAME };
+const FIELD_VALUE: ApiRoute =
+    ApiRoute { check: |directory, body| checked(directory, body, field_value::check).map(boxed), ..FIELD_NAME };
 
-const METRIC: ApiMethod =
-    ApiMethod { check: |directory, body| checked(directory, body, metric::check).map(boxed), ..FIELD_NAME };
+const METRIC: ApiRoute =
+    ApiRoute { check: |directory, body| checked(directory, body, metric::check).map(boxed), ..FIELD_NAME };
 
 fn boxed<Q: MirrorQuery + 'static>((datasource, query): (Datasource, Q)) -> CheckedQuery {
     (datasource, Box::new(query))
@@ -134,7 +134,7 @@ const ROUTES: [Route; 9] = [
 /// StackState's requests.
 const EXPLORER: [Route; 2] = [
     Route::explorer("/explorer.json", JSON, PageContent::ExplorerFacts),
-    Route::api("connection_check", "/api/connection/check", ApiMethod { only_checks: true, ..CONNECTION }),
+    Route::api("connection_check", "/api/connection/check", ApiRoute { only_checks: true, ..CONNECTION }),
 ];
 
 #[cfg(test)]
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn each_field_of_each_method_says_by_its_name_what_it_must_be() {
+    fn each_field_of_each_request_says_by_its_name_what_it_must_be() {
         let details = || json!({"host": "p", "port": 9090});
         let list = || json!([{"key": "__gauge__", "value": {"value": "m"}}, {"key": "k", "value": {"value": [{"value": "v"}]}}]);
         let query = |query: Value| json!({"connectionDetails": details(), "query": query});
@@ -177,14 +177,14 @@ mod tests {
         ];
         // Sets the field at a place to every type that it does not allow, and expects the error to say so.
         let mut checked = 0;
-        let mut check = |methods: &[usize], place: &str, allowed: &[&str], says: &str| {
-            for (path, request) in methods.iter().map(|&method| &requests[method]) {
+        let mut check = |indices: &[usize], place: &str, allowed: &[&str], says: &str| {
+            for (path, request) in indices.iter().map(|&index| &requests[index]) {
                 for (kind, value) in values.iter().filter(|(kind, _)| !allowed.contains(kind)) {
                     let mut request = request.clone();
                     *field(&mut request, place) = value.clone();
                     let route = ROUTES.iter().find(|route| route.path == *path).unwrap();
-                    let RouteTarget::Method(method) = route.target else { panic!("{path}") };
-                    let error = match (method.check)(&Directory::default(), request.to_string().as_bytes()) {
+                    let RouteTarget::Api(api_route) = route.target else { panic!("{path}") };
+                    let error = match (api_route.check)(&Directory::default(), request.to_string().as_bytes()) {
                         Ok(_) => panic!("{path}: {place} may be {kind}"),
                         Err(error) => error.to_string(),
                     };

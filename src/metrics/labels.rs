@@ -10,7 +10,7 @@ pub(super) type OneLabel = [(&'static str, &'static str); 1];
 /// The labels of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct RequestLabels {
-    pub(super) method: &'static str,
+    pub(super) route: &'static str,
     pub(super) status: u16,
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tiny_http::Request;
 
-use crate::api::{Gateway, MethodRequest, Prepared, PreparedQuery, Queued, Reply, RequestHead, Routed, normal_path};
+use crate::api::{ApiRequest, Gateway, Prepared, PreparedQuery, Queued, Reply, RequestHead, Routed, normal_path};
 use crate::error::{EXPLAIN_HEADER, Error, KEY_HEADER};
 use crate::log;
 use crate::metrics::{Held, Level};
@@ -71,7 +71,7 @@ impl Exchange {
         Exchange { request, turn_began, trace, shared, in_flight, fault, is_read, is_last }
     }
 
-    /// Finds the method or page at its path, or gives the reply if its head is refused.
+    /// Finds the route at its path, or gives the reply if its head is refused.
     pub(super) fn route(&self) -> Routed {
         let Exchange { request, shared, fault, .. } = self;
         if let Some(fault) = fault {
@@ -97,8 +97,8 @@ impl Exchange {
     }
 
     /// Parses and checks its query.
-    pub(super) fn prepare(&self, method: MethodRequest, body: &[u8]) -> Prepared {
-        log::in_request(self.trace.request_id(), || self.shared.gateway.prepare(method, body, self.turn_began))
+    pub(super) fn prepare(&self, request: ApiRequest, body: &[u8]) -> Prepared {
+        log::in_request(self.trace.request_id(), || self.shared.gateway.prepare(request, body, self.turn_began))
     }
 
     /// Runs its query, until the deadline at the latest.

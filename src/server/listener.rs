@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use tiny_http::{ConnectionHandle, Request, Server};
 
-use crate::api::{MethodRequest, Prepared, PreparedQuery, Queued, Reply, Routed};
+use crate::api::{ApiRequest, Prepared, PreparedQuery, Queued, Reply, Routed};
 use crate::server::body::RequestBody;
 use crate::server::exchange::{Exchange, Shared};
 use crate::server::tiny_http::pipelining::{AfterTurn, Pipelines, RequestTurn};
@@ -96,10 +96,10 @@ impl Listener {
             turn.connection.end();
         }
         match exchange.route() {
-            Routed::Method(method) if exchange.is_read => self.read_and_hand_over(exchange, method, turn),
-            Routed::Method(method) => {
+            Routed::Api(request) if exchange.is_read => self.read_and_hand_over(exchange, request, turn),
+            Routed::Api(request) => {
                 let listener = Arc::clone(self);
-                self.blocking_threads.run(move || listener.read_and_hand_over(exchange, method, turn));
+                self.blocking_threads.run(move || listener.read_and_hand_over(exchange, request, turn));
             }
             Routed::Page(page) => {
                 let shared = Arc::clone(&self.shared);
@@ -113,12 +113,12 @@ impl Listener {
     }
 
     /// Reads the body, and hands the query to a worker.
-    fn read_and_hand_over(self: &Arc<Listener>, mut exchange: Exchange, method: MethodRequest, turn: ConnectionTurn) {
+    fn read_and_hand_over(self: &Arc<Listener>, mut exchange: Exchange, request: ApiRequest, turn: ConnectionTurn) {
         let body = match exchange.read_body() {
             Ok(body) => body,
-            Err(error) => return self.finish_elsewhere(exchange, method.refuse(&error), turn),
+            Err(error) => return self.finish_elsewhere(exchange, request.refuse(&error), turn),
         };
-        match exchange.prepare(method, body.bytes()) {
+        match exchange.prepare(request, body.bytes()) {
             Prepared::Query(query) => self.hand_over(exchange, body, query, turn),
             Prepared::Reply(reply) => self.finish_elsewhere(exchange, reply, turn),
         }

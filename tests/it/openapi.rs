@@ -15,7 +15,7 @@ const CHECKS: &str =
 /// The program that runs it, from scripts/tools.
 const SCHEMATHESIS: &str = "schemathesis-4.32.5";
 
-/// The number of generated requests for each method.
+/// The number of generated requests for each path.
 const EXAMPLES: &str = "60";
 
 fn check(mirror: &Mirror, headers: &[&str]) {
@@ -35,9 +35,9 @@ fn check(mirror: &Mirror, headers: &[&str]) {
     let report = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{headers:?}: {report}\n{}", String::from_utf8_lossy(&output.stderr));
     let page = Page::of(mirror);
-    for method in ["connection", "connection_check", "field_name", "field_value", "metric"] {
-        let good = page.sum("prometheusmirror_requests_total", &[("method", method), ("status", "200")]);
-        assert!(good >= 10.0, "{method}: {good} good responses are too few to judge by");
+    for route in ["connection", "connection_check", "field_name", "field_value", "metric"] {
+        let good = page.sum("prometheusmirror_requests_total", &[("route", route), ("status", "200")]);
+        assert!(good >= 10.0, "{route}: {good} good responses are too few to judge by");
     }
 }
 

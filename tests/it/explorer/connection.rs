@@ -77,7 +77,7 @@ fn a_pause_in_typing_makes_one_check() {
         browser.type_into("[name=url]", &letter.to_string());
     }
     browser.wait("document.querySelector('#fault').textContent.includes('/graph')");
-    let checks = Page::of(&mirror).sum("prometheusmirror_requests_total", &[("method", "connection_check")]);
+    let checks = Page::of(&mirror).sum("prometheusmirror_requests_total", &[("route", "connection_check")]);
     let pauses = browser.run("return window.pauses").as_f64().unwrap();
     assert!((1.0..=1.0 + pauses).contains(&checks), "{checks} checks, {pauses} pauses before");
     browser.check_clean(mirror.base(), &[]);

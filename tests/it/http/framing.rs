@@ -131,7 +131,7 @@ fn what_trickles_in_behind_the_end_is_not_answered_either() {
     }
     assert_eq!(mirror.get("/-/healthy").status, 200);
     let page = Page::of(&mirror);
-    assert_eq!(page.sum("prometheusmirror_requests_total", &[("method", "healthy")]), 1.0, "the one of the test alone");
+    assert_eq!(page.sum("prometheusmirror_requests_total", &[("route", "healthy")]), 1.0, "the one of the test alone");
 }
 
 #[test]

@@ -135,7 +135,7 @@ fn what_clients_have_left_behind_is_not_worked_off() {
         client.write_all(&pages(100)).unwrap();
     }
     check_answered_at_once(&mirror);
-    let answered = || Page::of(&mirror).sum("prometheusmirror_requests_total", &[("method", "metrics")]);
+    let answered = || Page::of(&mirror).sum("prometheusmirror_requests_total", &[("route", "metrics")]);
     std::thread::sleep(AT_ONCE);
     let (first, begun) = (answered(), Instant::now());
     std::thread::sleep(Duration::from_millis(500));

@@ -148,7 +148,7 @@ fn what_may_be_alerted_on_is_there_before_it_happens() {
 }
 
 #[test]
-fn requests_are_counted_by_method_and_status() {
+fn requests_are_counted_by_route_and_status() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     let details = stub.details();
     let no_listener = json!({"host": "127.0.0.1", "port": free_port(), "scrapeInterval": 15_000});
@@ -157,7 +157,7 @@ fn requests_are_counted_by_method_and_status() {
     let connection = json!({"connectionDetails": details});
     let none = json!(null);
     let mut expected: BTreeMap<(String, String), f64> = BTreeMap::new();
-    for (times, verb, path, body, method, status) in [
+    for (times, verb, path, body, route, status) in [
         (3, "POST", "/api/connection", &connection, "connection", "200"),
         (2, "POST", "/api/connection/check", &connection, "connection_check", "200"),
         (2, "POST", "//api/field/name/?x=1", &names, "field_name", "200"),
@@ -180,24 +180,23 @@ fn requests_are_counted_by_method_and_status() {
             let response = exchange(address(&mirror), &[verb.as_bytes(), &request["POST".len()..]].concat());
             assert_eq!(response.status.to_string(), status, "{verb} {path}: {}", response.text);
         }
-        *expected.entry((method.to_owned(), status.to_owned())).or_default() += f64::from(times);
+        *expected.entry((route.to_owned(), status.to_owned())).or_default() += f64::from(times);
     }
     // The requests for these pages count, too. The requests that the mirror makes itself do not.
     let counted = |page: &Page| -> BTreeMap<(String, String), f64> {
-        let found =
-            page.samples.iter().filter(|sample| sample.name == REQUESTS && sample.labels["method"] != "metrics");
-        found.map(|sample| ((sample.labels["method"].clone(), sample.labels["status"].clone()), sample.value)).collect()
+        let found = page.samples.iter().filter(|sample| sample.name == REQUESTS && sample.labels["route"] != "metrics");
+        found.map(|sample| ((sample.labels["route"].clone(), sample.labels["status"].clone()), sample.value)).collect()
     };
     let whole = expected.values().sum::<f64>();
     let page = Page::wait(&mirror, "all requests", |page| counted(page).values().sum::<f64>() >= whole);
     assert_eq!(counted(&page), expected);
-    assert!(page.sum(REQUESTS, &[("method", "metrics"), ("status", "200")]) >= 1.0);
-    for method in [
+    assert!(page.sum(REQUESTS, &[("route", "metrics"), ("status", "200")]) >= 1.0);
+    for route in [
         "connection", "connection_check", "field_name", "field_value", "metric", "about", "explorer", "healthy",
         "ready", "other",
     ] {
-        let count = page.sum("prometheusmirror_request_duration_seconds_count", &[("method", method)]);
-        assert_eq!(count, page.sum(REQUESTS, &[("method", method)]), "{method}");
+        let count = page.sum("prometheusmirror_request_duration_seconds_count", &[("route", route)]);
+        assert_eq!(count, page.sum(REQUESTS, &[("route", route)]), "{route}");
     }
 }
 
@@ -209,9 +208,9 @@ fn durations_are_those_that_passed() {
         check_ok(&mirror.post("/api/connection", &json!({"connectionDetails": stub.details()})));
     }
     let count = "prometheusmirror_request_duration_seconds_count";
-    let page = Page::wait(&mirror, "three requests", |page| page.sum(count, &[("method", "connection")]) == 3.0);
+    let page = Page::wait(&mirror, "three requests", |page| page.sum(count, &[("route", "connection")]) == 3.0);
     for (name, label) in [
-        ("prometheusmirror_request_duration_seconds", ("method", "connection")),
+        ("prometheusmirror_request_duration_seconds", ("route", "connection")),
         ("prometheusmirror_upstream_request_duration_seconds", ("endpoint", "query")),
     ] {
         let sum = page.sum(&format!("{name}_sum"), &[label]);
