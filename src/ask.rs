@@ -65,7 +65,7 @@ pub fn run(command: &AskCommand) -> Result<AskOutput, CommandError> {
     let AskCommand { flags, reach, api_key } = command;
     let options = OutputOptions::of(flags, io::stdout().is_terminal()).map_err(CommandError::Usage)?;
     let has_names = reach.upstreams_file.is_some() || flags.has("mirror") || flags.has("curl");
-    let request = request::from_flags(flags, now_ms(), has_names, read).map_err(CommandError::Usage)?;
+    let request = request::from_flags(flags, now_ms(), has_names, read)?;
     let key = api_key.as_ref().map(KeySource::read_once).transpose().map_err(|bad| bad.to_string())?;
     if flags.has("curl") {
         let to = (flags.value("mirror"), reach.ca_path.as_deref());

@@ -28,7 +28,7 @@ use crate::prometheus::{Allowlist, AwsEnvironment, NoProxy, Proxy};
 
 use command_line::CommandLine;
 use given::GivenSettings;
-use table::{API_KEY, API_KEY_FILE, ASK, CA_PATH, CHECK, COMPLETIONS, MANUAL, UPSTREAMS};
+use table::{ASK, CA_PATH, CHECK, COMPLETIONS, MANUAL, OF_CHECK, Subcommand, UPSTREAMS};
 
 pub use ask_flags::{ASK_FLAGS, AskFlag, AskFlags};
 pub use help::dashed;
@@ -184,19 +184,20 @@ fn resolve(parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> Resul
     if let Some(text) = shown {
         return Ok(Command::Show(text));
     }
-    if let Some(subcommand) = subcommand
-        && let Some(flag) = flags.keys().filter(|flag| !subcommand.settings.contains(flag)).min()
-    {
-        let name = subcommand.name;
-        return Err(BadSetting(format!("--{flag} does not go with {name}; {name} --help describes {name}")));
-    }
-    if let Some(other) = ["mirror", "curl"].into_iter().find(|flag| ask_flags.has(flag))
-        && let Some(flag) =
-            flags.keys().filter(|one| ![API_KEY.flag, API_KEY_FILE.flag, CA_PATH.flag].contains(one)).min()
-    {
-        return Err(BadSetting(format!(
-            "--{flag} does not go with --{other}: another mirror sends the query, by its own settings; leave out --{flag}"
-        )));
+    if let Some(Subcommand { name, settings, .. }) = subcommand {
+        let (form, used) = match *name {
+            CHECK if has_upstreams => (" --upstreams", &OF_CHECK[4..]),
+            CHECK if operands.is_empty() => ("", &OF_CHECK[..4]),
+            CHECK => (" URL", &OF_CHECK[2..5]),
+            ASK if ask_flags.has("mirror") => (" --mirror", &OF_CHECK[2..5]),
+            ASK if ask_flags.has("curl") => (" --curl", &OF_CHECK[2..5]),
+            _ => ("", *settings),
+        };
+        if let Some(flag) = flags.keys().filter(|flag| !used.contains(flag)).min() {
+            return Err(BadSetting(format!(
+                "--{flag} does not go with {name}{form}: leave it out; {name} --help describes {name}"
+            )));
+        }
     }
     let given = GivenSettings { flags, variable };
     let api_key = given.api_key()?;
@@ -300,7 +301,7 @@ mod tests {
         check(&["--require-api-key", "--named-upstreams-only", "--port", "0"], (true, true, true));
         check(&["--require-api-key", "false", "--named-upstreams-only", "true", "--explorer"], (false, true, true));
         let refused = resolved(&["--named-upstreams-only", "check", "http://m/"], &[]).unwrap_err();
-        assert!(refused.starts_with("--named-upstreams-only does not go with check;"), "{refused}");
+        assert!(refused.starts_with("--named-upstreams-only does not go with check URL:"), "{refused}");
     }
 
     #[test]
@@ -433,7 +434,7 @@ mod tests {
     fn a_subcommand_refuses_the_flags_that_it_does_not_use_but_not_their_variables() {
         let check = |args: &[&str], refused: Option<&str>| {
             let variables = [("WORKERS", "3"), ("API_KEY", "k")];
-            let expected = refused.map(|flag| format!("--{flag} does not go with {0}; {0} --help", args[0]));
+            let expected = refused.map(|flag| format!("--{flag} does not go with {}", args[0]));
             match (resolved(args, &variables), expected) {
                 (Err(error), Some(expected)) => assert!(error.starts_with(&expected), "{error}"),
                 (found, expected) => assert!(found.is_ok() && expected.is_none(), "{args:?}: {found:?}"),
@@ -447,12 +448,17 @@ mod tests {
         for other in [&["--mirror", "http://m:1"][..], &["--curl"]] {
             let args = [&["ask", "--test", "--no-proxy", "a"], other].concat();
             let error = resolved(&args, &[]).unwrap_err();
-            assert!(error.starts_with(&format!("--no-proxy does not go with {}: ", other[0])), "{error}");
+            assert!(error.starts_with(&format!("--no-proxy does not go with ask {}: ", other[0])), "{error}");
             assert!(resolved(&[&["ask", "--test"], other].concat(), &[("NO_PROXY", "a")]).is_ok());
             assert!(resolved(&[&["ask", "--test", "--ca-path", "/ca"], other].concat(), &[]).is_ok());
         }
         check(&["check", "--port", "1", "--listen", "::1"], None);
-        check(&["check", "--upstreams", "--upstreams-file", "/u", "--proxy", "http://p:1"], None);
+        check(&["check", "--upstreams", "--upstreams-file", "/u", "--proxy", "http://p:1", "--ca-path", "/ca"], None);
+        check(&["check", "http://m:1", "--api-key", "x", "--ca-path", "/ca"], None);
+        check(&["check", "http://m:1", "--port", "1"], Some("port"));
+        check(&["check", "http://m:1", "--no-proxy", "a"], Some("no-proxy"));
+        check(&["check", "--ca-path", "/ca"], Some("ca-path"));
+        check(&["check", "--upstreams", "--listen", "::1"], Some("listen"));
         check(&["check", "--workers", "3", "--port", "1"], Some("workers"));
         // A switch takes the URL as its value.
         check(&["check", "--require-api-key", "http://localhost:1", "--port", "28900"], Some("require-api-key"));

@@ -4,7 +4,7 @@ use std::io;
 
 use serde_json::{Value, json};
 
-use crate::check::mirror_url;
+use crate::check::{CommandError, mirror_url};
 use crate::model::aggregation::Aggregation;
 use crate::model::calendar::DateTime;
 use crate::model::duration;
@@ -31,7 +31,8 @@ const METRIC: (&str, &str) = ("/api/metric", "Metrics");
 const QUERY_FLAGS: [&str; 7] = ["test", "names", "values", "gauge", "counter", "expression", "request"];
 
 /// The flags that go with some queries only, and these queries.
-const FLAGS_OF_QUERIES: [(&[&str], &[&str]); 3] = [
+const FLAGS_OF_QUERIES: [(&[&str], &[&str]); 4] = [
+    (&["plot"], &["gauge", "counter", "expression", "request"]),
     (&["prefix", "offset"], &["values"]),
     (&["method", "bucket", "latest-first"], &["gauge", "counter", "expression"]),
     (&["label", "limit", "last", "start", "end"], &["names", "values", "gauge", "counter", "expression"]),
@@ -50,14 +51,22 @@ const SMALLEST_MILLISECONDS: i64 = 100_000_000_000;
 /// request need not name it. `read` reads a file.
 ///
 /// # Errors
-/// A sentence that names the flag.
+/// If a flag is wrong, or the file of `--request` is unusable.
 pub(super) fn from_flags(
     flags: &AskFlags,
     now_ms: i64,
     has_names: bool,
     read: impl Fn(&str) -> io::Result<String>,
-) -> Result<AskRequest, String> {
-    let given: Vec<&str> = QUERY_FLAGS.into_iter().filter(|chosen| flags.has(chosen)).collect();
+) -> Result<AskRequest, CommandError> {
+    match chosen_query(flags).map_err(CommandError::Usage)? {
+        "request" => from_file(flags, read),
+        chosen => of_query(flags, chosen, now_ms, has_names).map_err(CommandError::Usage),
+    }
+}
+
+/// The flag that chooses the query, once the flags that go with some queries only are checked.
+fn chosen_query(flags: &AskFlags) -> Result<&'static str, String> {
+    let given: Vec<&'static str> = QUERY_FLAGS.into_iter().filter(|chosen| flags.has(chosen)).collect();
     let [chosen] = given[..] else {
         let names = dashed(QUERY_FLAGS, ", ");
         return Err(match given.len() {
@@ -81,9 +90,10 @@ pub(super) fn from_flags(
                     user, password, ? and #"
             .to_owned());
     }
-    if chosen == "request" {
-        return from_file(flags, read);
-    }
+    Ok(chosen)
+}
+
+fn of_query(flags: &AskFlags, chosen: &str, now_ms: i64, has_names: bool) -> Result<AskRequest, String> {
     let details = details(flags, if has_names { json!({}) } else { Value::Null })?;
     if details.is_null() {
         return Err("no Prometheus is given: use --url http://prometheus:9090, or --upstreams-file with --upstream NAME, which may be \
@@ -118,7 +128,7 @@ pub(super) fn from_flags(
 
 /// A request from a file, as StackState sends it. Its type determines the path. --url and --upstream replace its Connection
 /// Details, and flags such as --timeout change them.
-fn from_file(flags: &AskFlags, read: impl Fn(&str) -> io::Result<String>) -> Result<AskRequest, String> {
+fn from_file(flags: &AskFlags, read: impl Fn(&str) -> io::Result<String>) -> Result<AskRequest, CommandError> {
     let file = flags.value("request").unwrap_or_default();
     let text = read(file).map_err(|error| format!("--request {file} cannot be read: {error}"))?;
     let mut body: Value =
@@ -134,9 +144,9 @@ fn from_file(flags: &AskFlags, read: impl Fn(&str) -> io::Result<String>) -> Res
         _ => METRIC,
     };
     if !body.is_object() {
-        return Err(format!("--request {file} must be a JSON object"));
+        return Err(format!("--request {file} must be a JSON object").into());
     }
-    body["connectionDetails"] = details(flags, body["connectionDetails"].take())?;
+    body["connectionDetails"] = details(flags, body["connectionDetails"].take()).map_err(CommandError::Usage)?;
     Ok(AskRequest { path, kind, body })
 }
 

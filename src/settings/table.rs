@@ -246,9 +246,10 @@ pub const TABLE: [&Setting; 22] = [
     &MAX_REQUEST_BYTES, &MEMORY_BUDGET_MIB, &SHUTDOWN_DELAY, &SHUTDOWN_GRACE, &LOG_LEVEL, &LOG_FORMAT,
 ];
 
-/// The settings that `check` uses: where the mirror of this machine listens, and how upstreams and mirrors are reached.
+/// The settings that `check` uses: for the mirror of this machine the first four, for one at a URL the third to the fifth, and for
+/// upstreams those from the fifth on. So the fifth is how the certificate of any server is verified.
 pub(super) static OF_CHECK: [&str; 10] = [
-    "port", "listen", "api-key", "api-key-file", "allow-upstream", "upstreams-file", "ca-path", "proxy", "proxy-file",
+    "port", "listen", "api-key", "api-key-file", "ca-path", "allow-upstream", "upstreams-file", "proxy", "proxy-file",
     "no-proxy",
 ];
 
@@ -288,7 +289,8 @@ pub(super) static SUBCOMMANDS: [Subcommand; 4] = [
             "Errors are those that StackState gets. Where they tell you to change the Connection Details, change --url, \
              --upstream, --timeout, --scrape-interval, --nan or --partial-response. A condition is a --label, and the \
              DataSourceUrl is --mirror. Without --mirror, \"this mirror\" is this command.",
-            "The exit code is 0, 1 if the response is an error or there is none, or 2 if the flags are wrong.",
+            "The exit code is 0; 1 if the response is an error or there is none, or a file is unusable; or 2 if the command line \
+             is wrong.",
         ],
         settings: OF_ASK,
     },
@@ -301,7 +303,8 @@ pub(super) static SUBCOMMANDS: [Subcommand; 4] = [
              --listen, or PORT and LISTEN. If a key is given, the response must carry it. An https URL is verified against --ca-path.",
             "With --upstreams, sends a query to each upstream and replica of --upstreams-file, and prints a line for each. In \
              errors, \"this mirror\" is this command.",
-            "The exit code is 0 if the mirror is ready or all upstreams respond, 1 if not, or 2 if the command line is wrong.",
+            "The exit code is 0 if the mirror is ready or all upstreams respond; 1 if not, or if a file is unusable; or 2 if the \
+             command line is wrong.",
         ],
         settings: &OF_CHECK,
     },

@@ -426,7 +426,15 @@ fn wrong_flags_are_2_and_an_error_response_is_1_and_each_says_what_to_do() {
         (vec!["ask", "--url", &url, "--gauge", "x", "--start", "2", "--end", "1"], "--start must not be after --end"),
         (vec!["ask", "--url", &url, "--gauge", "x", "--end", "253402300800000"], "--end must be a time"),
         (vec!["ask", "--typo"], "there is no flag --typo; ask --help lists the flags"),
-        (vec!["ask", "--request", "/nowhere"], "/nowhere cannot be read"),
+        (
+            vec!["ask", "--url", &url, "--names", "--plot"],
+            "--plot does not go with --names, but with --gauge, --counter, ",
+        ),
+        (vec!["ask", "--url", &url, "--gauge", "x", "--plot", "--format", "json"], "--plot needs --format table"),
+        (
+            vec!["ask", "--mirror", "http://m", "--test", "--proxy", "http://p:1"],
+            "--proxy does not go with ask --mirror: ",
+        ),
         (vec!["ask", "--gauge"], "--gauge must be followed by NAME"),
         (vec!["ask", "--nonsense"], "--nonsense"),
         (vec!["ask", "--url", &url, "--test", "stray"], "a value without a flag"),
@@ -445,6 +453,8 @@ fn wrong_flags_are_2_and_an_error_response_is_1_and_each_says_what_to_do() {
         (vec!["ask", "--url", "http://127.0.0.1:1", "--test"], "127.0.0.1:1"),
         (vec!["ask", "--upstream", "none", "--test"], "none"),
         (vec!["ask", "--upstreams-file", "/nowhere", "--upstream", "a", "--test"], "/nowhere"),
+        (vec!["ask", "--request", "/nowhere"], "/nowhere cannot be read"),
+        (vec!["ask", "--request", "Cargo.toml"], "Cargo.toml must be JSON"),
     ] {
         let output = run(&args);
         assert_eq!(output.status.code(), Some(1), "{args:?}: {output:?}");
