@@ -165,8 +165,11 @@ pub fn check(input: &[u8]) {
     if let AggregationMethod::Mean | AggregationMethod::Sum = method {
         let sum = promql::gauges_in_bucket(selector, AggregationMethod::Sum, *length_ms, *offset_ms, plain);
         let range = sum.strip_prefix("sum(sum_over_time(").and_then(|rest| rest.strip_suffix("))")).unwrap();
-        let infinite = format!("max(max_over_time({range})) == Inf or min(min_over_time({range})) == -Inf");
-        assert_eq!(guarded, format!("{infinite} or {gauges}"));
+        let selector = matchers::selector(selector);
+        let x = range.replacen(&selector, "x", 1);
+        let infinite = format!("max(max_over_time({x})) == Inf or min(min_over_time({x})) == -Inf");
+        let gauges = gauges.replace(range, &x);
+        assert_eq!(guarded, format!("(WITH (x = {selector}) {infinite} or {gauges})"));
     } else {
         same(&guarded, &of_finite_gauges(*method, of_bucket.clone()));
     }

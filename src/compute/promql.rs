@@ -19,7 +19,7 @@ pub const RATE_INTERVALS: i64 = 4;
 
 /// The stored samples of the last `length_ms` milliseconds.
 pub fn samples(of: &Selector, length_ms: i64) -> String {
-    format!("{}[{}]", selector(of), duration(length_ms))
+    range(&selector(of), length_ms, 0)
 }
 
 /// The number of samples of all series in the last `length_ms` milliseconds; an empty result if there are none.
@@ -98,23 +98,14 @@ impl NonFinite {
             NonFinite::NoValue => format!("{value} + 0 * {sum}"),
         }
     }
-
-    /// A sum or a mean of the samples in a range. Without the guard, VictoriaMetrics, which has no NaN, leaves out a series with both
-    /// infinities, and has no sum if only that series has samples.
-    fn guarded_sum(self, value: &str, range: &str) -> String {
-        match self {
-            NonFinite::AsPromQl => value.to_owned(),
-            NonFinite::NoValue => {
-                format!("max(max_over_time({range})) == Inf or min(min_over_time({range})) == -Inf or {value}")
-            }
-        }
-    }
 }
 
 /// The value of a bucket of gauges, all series pooled.
 ///
 /// `length_ms` is the length of the range that covers the bucket. The query is evaluated `offset_ms` after the last millisecond of
-/// the bucket. For a percentile of several gauges, it returns a value of each gauge.
+/// the bucket. For a percentile of several gauges, it returns a value of each gauge. A sum or a mean with [`NonFinite::NoValue`] is
+/// for VictoriaMetrics, which has no NaN: without the guard, it leaves out a series with both infinities, and has no sum if only
+/// that series has samples.
 pub fn gauges_in_bucket(
     of: &Selector,
     method: AggregationMethod,
@@ -122,18 +113,23 @@ pub fn gauges_in_bucket(
     offset_ms: i64,
     non_finite: NonFinite,
 ) -> String {
-    let range = format!("{}{}", samples(of, length_ms), offset(offset_ms));
-    let of_each = over_time(method, &range);
-    let extreme = |value: String| non_finite.guarded(&value, &format!("sum(sum_over_time({range}))"));
-    match method {
-        AggregationMethod::Mean => {
-            let mean = format!("sum(sum_over_time({range})) / sum(count_over_time({range}))");
-            non_finite.guarded_sum(&mean, &range)
+    let samples = range(&selector(of), length_ms, offset_ms);
+    let of_each = over_time(method, &samples);
+    let extreme = |value: String| non_finite.guarded(&value, &format!("sum(sum_over_time({samples}))"));
+    let sum = |of_range: fn(&str) -> String| {
+        let x = range("x", length_ms, offset_ms);
+        let infinity = format!("max(max_over_time({x})) == Inf or min(min_over_time({x})) == -Inf");
+        match non_finite {
+            NonFinite::AsPromQl => of_range(&samples),
+            NonFinite::NoValue => with_x(of, &format!("{infinity} or {}", of_range(&x))),
         }
+    };
+    match method {
+        AggregationMethod::Mean => sum(|range| format!("sum(sum_over_time({range})) / sum(count_over_time({range}))")),
         AggregationMethod::Max => extreme(format!("max({of_each})")),
         AggregationMethod::Min => extreme(format!("min({of_each})")),
-        AggregationMethod::Percentile(_) => non_finite.guarded(&of_each, &format!("sum_over_time({range})")),
-        AggregationMethod::Sum => non_finite.guarded_sum(&format!("sum({of_each})"), &range),
+        AggregationMethod::Percentile(_) => non_finite.guarded(&of_each, &format!("sum_over_time({samples})")),
+        AggregationMethod::Sum => sum(|range| format!("sum(sum_over_time({range}))")),
         AggregationMethod::EventCount => format!("sum({of_each})"),
     }
 }
@@ -149,8 +145,8 @@ pub fn rate(of: &Selector, window_ms: i64) -> String {
 /// sample that a call reads. So of series without a sample in the `before_ms` milliseconds before the bucket, only the increases
 /// between the samples in the bucket count.
 pub fn increase(of: &Selector, bucket_ms: i64, before_ms: i64, offset_ms: i64) -> String {
-    let bucket = format!("x[{}]{}", duration(bucket_ms), offset(offset_ms));
-    let before = format!("x[{}]{}", duration(before_ms), offset(offset_ms + bucket_ms));
+    let bucket = range("x", bucket_ms, offset_ms);
+    let before = range("x", before_ms, offset_ms + bucket_ms);
     with_x(of, &format!("sum((increase({bucket}) if count_over_time({before})) or increase_prometheus({bucket}))"))
 }
 
@@ -176,12 +172,12 @@ pub enum Rates {
 impl Rates {
     /// The sum of the rates in a range of `range_ms` milliseconds that ends `offset_ms` before the evaluation.
     fn sum(self, of: &Selector, range_ms: i64, offset_ms: i64) -> String {
-        let range = format!("{}{}", samples(of, range_ms), offset(offset_ms));
+        let samples = range(&selector(of), range_ms, offset_ms);
         match self {
-            Rates::AsPromQl => format!("sum(rate({range}))"),
-            Rates::OfFinite => format!("(sum(rate({range})) + 0 * sum(sum_over_time({range})))"),
+            Rates::AsPromQl => format!("sum(rate({samples}))"),
+            Rates::OfFinite => format!("(sum(rate({samples})) + 0 * sum(sum_over_time({samples})))"),
             Rates::OfLiving => {
-                let x = format!("x[{}]{}", duration(range_ms), offset(offset_ms));
+                let x = range("x", range_ms, offset_ms);
                 let lives_until = format!("tlast_over_time({x}) + 4 * scrape_interval({x})");
                 with_x(of, &format!("sum(rate({x}) and {lives_until} >= time() - {})", seconds(offset_ms)))
             }
@@ -220,7 +216,7 @@ pub fn counters_in_bucket(
 /// The number of series with an infinite sample in the last `length_ms` milliseconds, for VictoriaMetrics; an empty result if there
 /// are none.
 pub fn infinite_series_count(of: &Selector, length_ms: i64) -> String {
-    let x = format!("x[{}]", duration(length_ms));
+    let x = range("x", length_ms, 0);
     with_x(of, &format!("count(max_over_time({x}) == Inf or min_over_time({x}) == -Inf)"))
 }
 
@@ -244,6 +240,11 @@ fn over_time(method: AggregationMethod, range: &str) -> String {
 
 fn subquery_of(body: &str, subquery: Subquery) -> String {
     format!("{body}[{}:{}]", duration(subquery.length_ms), duration(subquery.resolution_ms))
+}
+
+/// The samples of a selector in a range of `length_ms` milliseconds that ends `offset_ms` before the evaluation.
+fn range(selector: &str, length_ms: i64, offset_ms: i64) -> String {
+    format!("{selector}[{}]{}", duration(length_ms), offset(offset_ms))
 }
 
 fn offset(offset_ms: i64) -> String {

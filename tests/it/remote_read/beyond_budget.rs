@@ -2,6 +2,8 @@
 //!
 //! A stub makes too many samples of each remote read, and passes all other calls on to a real server.
 
+use serde_json::json;
+
 use crate::support::ask::{Gateway, Query, assert_error, assert_points};
 use crate::support::engine::Engine;
 use crate::support::oracle::{COUNTER, GAUGE, Nan, Rules, close};
@@ -37,7 +39,7 @@ fn too_many_in(engine: Engine, most_ms: i64) -> Stub {
 
 /// Connection Details without a scrape interval.
 fn of_unknown_interval(stub: &Stub) -> serde_json::Value {
-    serde_json::json!({"host": "127.0.0.1", "port": stub.port()})
+    json!({"host": "127.0.0.1", "port": stub.port()})
 }
 
 #[test]
@@ -225,6 +227,27 @@ fn a_gauge_that_promql_computes_is_right_or_missing_where_samples_are_not_finite
                     assert!(is_right, "{what}: {point:?} instead of {right:?}");
                 }
             }
+        }
+    }
+}
+
+/// VictoriaMetrics accepts queries of at most 16 KiB, so a long selector is in a query only once.
+#[test]
+fn a_selector_of_many_pods_is_not_too_long_for_victoria_metrics() {
+    let pods = (0..200)
+        .map(|pod| json!({"_type": "StringValue", "value": format!("a-deployment-with-a-long-name-{pod:08}-z")}));
+    let rooms: Vec<_> = pods.chain([json!({"_type": "StringValue", "value": "attic"})]).collect();
+    let set = json!({"_type": "EqualityCondition", "key": "room", "value": {"_type": "InSetValue", "value": rooms}});
+    for engine in Engine::ALL.into_iter().filter(|engine| engine.is_victoria()) {
+        let stub = too_many(engine);
+        let gateway = Gateway::to(stub.details());
+        let stored: Vec<_> =
+            select("room_celsius", &[("room", "attic")]).into_iter().map(|one| engine.stored(one)).collect();
+        for method in ["SUM", "MEAN"] {
+            let query =
+                Query::gauge("room_celsius").and(set.clone()).between(RANGE.0, RANGE.1).aggregated(method, MINUTE);
+            let expected = GAUGE.buckets(&stored.iter().collect::<Vec<_>>(), method, RANGE, MINUTE);
+            assert_points(&gateway.ask(&query), &expected, 1e-9, &format!("{}: {method}", engine.name()));
         }
     }
 }
