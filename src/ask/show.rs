@@ -203,20 +203,11 @@ fn explanation(request: &AskRequest, explanation: &Value) -> String {
     if !explanation.is_object() {
         return text;
     }
-    let mut add = |line: String| {
-        text.push_str(&line);
-        text.push('\n');
-    };
+    let mut add = |line: String| text.push_str(&(line + "\n"));
     add(format!("\nHow the response to {} was computed", request.path));
-    for (label, key) in [
-        ("upstream", "upstream"),
-        ("replica", "replica"),
-        ("source", "source"),
-        ("rule", "rule"),
-        ("similar PromQL", "equivalentPromql"),
-        ("graph", "graph"),
-    ] {
+    for key in ["upstream", "replica", "source", "rule", "equivalentPromql", "graph"] {
         if !explanation[key].is_null() {
+            let label = if key == "equivalentPromql" { "similar PromQL" } else { key };
             add(format!("  {label}: {}", words(&explanation[key])));
         }
     }

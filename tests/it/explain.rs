@@ -10,7 +10,8 @@ use crate::support::mirror::{Mirror, Response};
 use crate::support::oracle::{close, order_statistic};
 use crate::support::prometheus;
 use crate::support::samples::{DAY, HOUR, MINUTE, SECOND, Series, T0, one, select};
-use crate::support::stub::{Reply, Stub};
+use crate::support::streamed;
+use crate::support::stub::{Reply, Stub, forwarded};
 
 /// Rounding error of a sum in another order.
 const ROUNDING: f64 = 1e-9;
@@ -322,6 +323,21 @@ fn expressions_name_their_promql_and_too_many_samples_are_said_so() {
     assert_eq!(points[0]["madeOf"][0]["samples"].as_array().unwrap().len(), 720);
     assert!(points[19]["madeOf"].is_null(), "{}", points[19]);
     assert!(explanation["notes"][0].as_str().unwrap().contains("shorter range"), "{}", explanation["notes"]);
+}
+
+#[test]
+fn the_rule_of_points_that_promql_computes_says_so() {
+    let stub = Stub::start(|request| forwarded(&prometheus::shared().url(""), request));
+    stub.upon_reads(|_| streamed::endless::<T0>());
+    let gateway = Gateway::to(stub.details());
+    for (query, rule) in [
+        (Query::gauge("room_celsius"), "The largest of the samples in the bucket, of all series."),
+        (Query::counter("jobs_15s_total"), "The largest of the total rates at the samples in the bucket."),
+    ] {
+        let explanation = explained(&gateway, &query.between(T0, T0 + HOUR).aggregated("MAX", MINUTE));
+        let said = explanation["rule"].as_str().unwrap();
+        assert!(said.starts_with(rule) && said.ends_with(" PromQL computed it, so it may differ slightly."), "{said}");
+    }
 }
 
 #[test]
