@@ -162,8 +162,9 @@ impl LookupState {
     }
 
     pub(super) fn note_unanswered(&mut self) {
-        self.unanswered.truncate(MAX_COUNTED - 1);
         self.unanswered.push_back(Instant::now());
+        let too_many = self.unanswered.len().saturating_sub(MAX_COUNTED);
+        self.unanswered.drain(..too_many);
     }
 
     /// Ends a look-up with this outcome, unless it has already ended. A name that was found before stays so, unless the outcome is
