@@ -96,6 +96,9 @@ dnsConfig:
 
 {{/* The service account of the pods, or nothing. */}}
 {{- define "prometheusmirror.serviceAccount" -}}
+{{- if and .Values.serviceAccount.annotations (not .Values.serviceAccount.create) -}}
+    {{- fail "serviceAccount.annotations are for a service account that the chart creates: set serviceAccount.create to true, or annotate the account yourself" -}}
+{{- end -}}
 {{- with .Values.serviceAccount.name -}}
     {{- if $.Values.serviceAccount.create -}}
         {{- include "prometheusmirror.objectName" (list "serviceAccount.name" .) -}}

@@ -46,6 +46,29 @@ Named upstreams: their file, and the files that it names. The file may contain s
     {{- if gt (len $given) 1 -}}
         {{- printf "upstreams: %q has %s: keep one of them" .name (join " and " $given) | fail -}}
     {{- end -}}
+    {{- include "prometheusmirror.upstreams.checkPaths" (list $ .) -}}
+{{- end -}}
+{{- end }}
+
+{{/* Checks that the pods have the files that an upstream names. Takes a list of the root and the upstream. */}}
+{{- define "prometheusmirror.upstreams.checkPaths" -}}
+{{- $root := first . }}{{ $upstream := last . }}{{ $text := toJson $upstream -}}
+{{- if regexMatch "_file\":\"[^/.\"]" $text -}}
+    {{- printf "upstreams: %q names a file without its folder: write /etc/prometheusmirror/files/NAME/FILE for a file of upstreamFiles" $upstream.name | fail -}}
+{{- end -}}
+{{- $mounted := list -}}
+{{- range $root.Values.upstreamFiles }}{{ $mounted = append $mounted (printf "/etc/prometheusmirror/files/%s/" .name) }}{{ end -}}
+{{- range $root.Values.extraVolumeMounts }}{{ $mounted = append $mounted (printf "%s/" (trimSuffix "/" .mountPath)) }}{{ end -}}
+{{- $token := "/var/run/secrets/kubernetes.io/serviceaccount/" -}}
+{{- if ($root.Values.serviceAccount).mountToken }}{{ $mounted = append $mounted $token }}{{ end -}}
+{{- range regexFindAll (printf "\"(/etc/prometheusmirror/files/|%s)[^\"]*" $token) $text -1 -}}
+    {{- $path := trimPrefix "\"" . }}{{ $found := false -}}
+    {{- range $mounted }}{{ if hasPrefix . $path }}{{ $found = true }}{{ end }}{{ end -}}
+    {{- if and (not $found) (hasPrefix $token $path) -}}
+        {{- printf "upstreams: %q reads the token of the service account: set serviceAccount.mountToken to true" $upstream.name | fail -}}
+    {{- else if not $found -}}
+        {{- printf "upstreams: %q names the file %s, but upstreamFiles does not mount its folder: add an item with the name of the folder" $upstream.name $path | fail -}}
+    {{- end -}}
 {{- end -}}
 {{- end }}
 
@@ -107,7 +130,7 @@ Named upstreams: their file, and the files that it names. The file may contain s
     {{- with $name }}{{ $_ := include "prometheusmirror.foreign" (list $root "upstreamFiles" $kind .) }}{{ end -}}
 {{- end -}}
 {{- if ne (int $given) 1 -}}
-    {{- printf "upstreamFiles: %q must have one of secret, configMap and serviceCa" $item.name | fail -}}
+    {{- printf "upstreamFiles: %q must have exactly one of secret, configMap and serviceCa" $item.name | fail -}}
 {{- end -}}
 {{- $namesakes := 0 -}}
 {{- range $root.Values.upstreamFiles }}{{ if eq .name $item.name }}{{ $namesakes = add1 $namesakes }}{{ end }}{{ end -}}

@@ -1,5 +1,7 @@
 //! Named upstreams: their file as a Secret, and the files that it names.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::helm::{HELMS, Install, text};
@@ -58,7 +60,8 @@ fn upstreams_become_a_secret_that_is_mounted_as_a_folder() {
         },
         {"name": "b", "urls": ["http://one", "http://two"], "oauth2": null},
     ]);
-    let rendered = with(json!({"upstreams": upstreams})).render();
+    let files = json!([{"name": "authority", "secret": "s"}]);
+    let rendered = with(json!({"upstreams": upstreams, "upstreamFiles": files})).render();
     assert_eq!(file_of(&rendered), json!({"upstreams": upstreams}));
     assert_eq!(rendered.variable("UPSTREAMS_FILE"), Some(format!("{FOLDER}/upstreams.yaml").as_str()));
     assert_eq!(rendered.variable("NAMED_UPSTREAMS_ONLY"), Some("false"));
@@ -189,9 +192,9 @@ fn files_that_upstreams_name_are_mounted_by_name() {
     check_mounted(&rendered, "files-client", &client, "/etc/prometheusmirror/files/client");
     assert!(rendered.find("ConfigMap").is_none());
     for (item, says) in [
-        (json!({"name": "a"}), "\"a\" must have one of secret, configMap and serviceCa"),
-        (json!({"name": "a", "secret": "s", "configMap": "c"}), "must have one of secret"),
-        (json!({"name": "a", "secret": "s", "serviceCa": true}), "must have one of secret"),
+        (json!({"name": "a"}), "\"a\" must have exactly one of secret, configMap and serviceCa"),
+        (json!({"name": "a", "secret": "s", "configMap": "c"}), "must have exactly one of secret"),
+        (json!({"name": "a", "secret": "s", "serviceCa": true}), "must have exactly one of secret"),
         (json!({"secret": "s"}), "name"),
         (json!({"name": "a/b", "secret": "s"}), "name"),
         (json!({"name": "a", "secrets": "s"}), "secrets"),
@@ -200,6 +203,31 @@ fn files_that_upstreams_name_are_mounted_by_name() {
     }
     let twice = json!([{"name": "a", "secret": "s"}, {"name": "a", "configMap": "c"}]);
     with(json!({"upstreamFiles": twice})).check_refused(&["upstreamFiles: two have the name \"a\""]);
+}
+
+#[test]
+fn an_upstream_whose_file_is_not_in_the_pods_is_refused() {
+    let of_file = |path: &str| json!([{"name": "a", "url": "https://p", "tls_config": {"ca_file": path}}]);
+    let check = |path: &str, more: Value, says: Option<&str>| {
+        let mut values = json!({"upstreams": of_file(path)});
+        values.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        match says {
+            Some(says) => with(values).check_refused(&["upstreams: \"a\"", says]),
+            None => assert_eq!(file_of(&with(values).render())["upstreams"], of_file(path)),
+        }
+    };
+    let path = "/etc/prometheusmirror/files/authority/ca.pem";
+    check(path, json!({}), Some("upstreamFiles does not mount its folder"));
+    check(path, json!({"upstreamFiles": [{"name": "auth", "secret": "s"}]}), Some(path));
+    check(path, json!({"upstreamFiles": [{"name": "authority", "secret": "s"}]}), None);
+    let mine = json!({"extraVolumes": [{"name": "v", "secret": {"secretName": "s"}}],
+        "extraVolumeMounts": [{"name": "v", "mountPath": "/etc/prometheusmirror/files/authority"}]});
+    check(path, mine, None);
+    check("ca.pem", json!({}), Some("without its folder"));
+    check("/etc/ssl/ca.pem", json!({}), None);
+    let token = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+    check(token, json!({}), Some("set serviceAccount.mountToken to true"));
+    check(token, json!({"serviceAccount": {"mountToken": true}}), None);
 }
 
 #[test]
@@ -235,7 +263,9 @@ fn a_service_account_is_created_with_its_annotations_if_it_is_asked_for() {
     };
     check("serviceAccount.name=", "prometheusmirror");
     check("serviceAccount.name=mine", "mine");
-    assert!(Install::promised().set("serviceAccount.annotations.a=b").render().find("ServiceAccount").is_none());
+    let without = Install::promised().set("serviceAccount.annotations.a=b");
+    without.check_refused(&["serviceAccount.annotations", "set serviceAccount.create to true"]);
+    assert!(Install::promised().render().find("ServiceAccount").is_none());
 }
 
 #[test]
@@ -296,7 +326,13 @@ fn the_examples_of_the_page_on_upstreams_are_values_of_the_chart() {
     }
     assert!(examples.len() > 12, "{examples:?}");
     for example in examples {
-        let rendered = Install::promised().values(&example).render();
+        let mut install = Install::promised().values(&example).set("serviceAccount.mountToken=true");
+        // Each folder of files that it names.
+        let folders = example.split("/etc/prometheusmirror/files/").skip(1).filter_map(|rest| rest.split('/').next());
+        for (nth, folder) in folders.collect::<BTreeSet<_>>().into_iter().enumerate() {
+            install = install.set(&format!("upstreamFiles[{nth}].name={folder},upstreamFiles[{nth}].secret=s"));
+        }
+        let rendered = install.render();
         if let Some(given) = manifests::parse(&example)[0].get("upstreams") {
             assert_eq!(&file_of(&rendered)["upstreams"], given, "{example}");
         }
