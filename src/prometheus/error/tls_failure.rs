@@ -25,6 +25,8 @@ pub enum TlsFailure {
     ClientCertificate(Option<&'static str>),
     /// No TLS version or cipher suite in common.
     Incompatible,
+    /// The server refuses the handshake without a reason.
+    Refused,
     /// Anything else, in the words of the TLS library.
     Other(String),
 }
@@ -59,6 +61,9 @@ impl TlsFailure {
                 return format!("it requires a client certificate, or refuses the one that it got ({why})");
             }
             TlsFailure::Incompatible => "it has no TLS version or cipher suite in common with its client",
+            TlsFailure::Refused => {
+                "it refuses the handshake: it has no cipher suite in common with its client, or requires a client certificate"
+            }
             TlsFailure::Other(reason) => reason,
         };
         cause.to_owned()
@@ -91,6 +96,12 @@ impl TlsFailure {
             TlsFailure::OtherPurpose => "issue the certificate with the extended key usage serverAuth",
             TlsFailure::ClientCertificate(_) => return words.client_certificate_remedy(),
             TlsFailure::Incompatible => "enable TLS 1.2 or 1.3 there, with an ECDHE cipher suite",
+            TlsFailure::Refused => {
+                return format!(
+                    "enable a cipher suite with ECDHE there; if it requires a client certificate, {}",
+                    words.client_certificate_remedy()
+                );
+            }
             TlsFailure::Other(_) => "check that the port uses https, and its certificate",
         };
         remedy.to_owned()

@@ -420,6 +420,7 @@ mod tests {
             TlsFailure::ClientCertificate(None),
             TlsFailure::ClientCertificate(Some("unknown authority")),
             TlsFailure::Incompatible,
+            TlsFailure::Refused,
             TlsFailure::Other("odd".to_owned()),
         ];
         let others = [

@@ -54,9 +54,9 @@ fn of_alert(alert: rustls::AlertDescription) -> TlsFailure {
         Alert::CertificateUnknown => Some("certificate unknown"),
         Alert::UnknownCA => Some("unknown authority"),
         Alert::AccessDenied => Some("access denied"),
-        Alert::HandshakeFailure | Alert::ProtocolVersion | Alert::InsufficientSecurity => {
-            return TlsFailure::Incompatible;
-        }
+        // Without TLS 1.3, a server that gets no client certificate says no more than this.
+        Alert::HandshakeFailure => return TlsFailure::Refused,
+        Alert::ProtocolVersion | Alert::InsufficientSecurity => return TlsFailure::Incompatible,
         other => return TlsFailure::Other(rustls::Error::AlertReceived(other).to_string()),
     })
 }

@@ -171,3 +171,27 @@ fn a_client_certificate_that_is_demanded_is_said() {
         }
     }
 }
+
+/// Without TLS 1.3, OpenSSL says only that the handshake failed.
+#[test]
+fn a_handshake_that_is_refused_without_a_reason_names_the_usual_ones() {
+    require("openssl", "openssl");
+    let certificates = Certificates::of("localhost");
+    let Certificates { authority, certificate, key, .. } = &certificates;
+    for demand in ["-Verify 1 -verify_return_error", "-cipher AES128-SHA"] {
+        let server = Server::start("openssl", "openssl", |_, port| {
+            let files = format!("-cert {} -key {}", certificate.display(), key.display());
+            let args = format!("s_server -accept {port} -tls1_2 -quiet {files} {demand}");
+            args.split(' ').map(str::to_owned).collect()
+        });
+        let listens = || std::net::TcpStream::connect(("127.0.0.1", server.port())).is_ok();
+        wait_until(|| format!("openssl listens; its log:\n{}", server.log()), listens);
+        let mirror = Mirror::start_with(&["--ca-path", authority.to_str().unwrap()]);
+        let details = json!({"url": format!("https://localhost:{}/", server.port())});
+        let says = [
+            "it refuses the handshake: it has no cipher suite in common with its client, or requires a client certificate",
+            "enable a cipher suite with ECDHE there; if it requires a client certificate, list the upstream in the --upstreams-file",
+        ];
+        check_fails(&mirror, &details, SECOND * 2, &says);
+    }
+}
