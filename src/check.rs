@@ -19,8 +19,11 @@ use crate::settings::{Check, KeySource};
 /// The timeout of the request. Health checks often have one of 5 s.
 const TIMEOUT: Duration = Duration::from_secs(4);
 
-/// The path if the URL has none.
+/// The path of the readiness check, below the base URL.
 const READY_PATH: &str = "/-/ready";
+
+/// What the URL of a mirror must be.
+pub(crate) const BASE_URL: &str = "a base URL such as http://prometheusmirror:9900 (http or https, a port up to 65535), without user, password, ? and #";
 
 /// Why a subcommand has no result: a sentence that says what to do.
 #[derive(Debug)]
@@ -39,14 +42,11 @@ impl From<String> for CommandError {
 
 /// Checks whether a mirror is ready, and whether its response carries the key, if one is given. Gives a line for the user.
 ///
-/// The path is `/-/ready` if the URL has none.
-///
 /// # Errors
 /// If the URL is wrong, or the mirror does not pass.
 pub fn run(check: &Check) -> Result<String, CommandError> {
     // The error does not repeat the URL, since it may contain a password.
-    let bad = "the URL to check must be like http://prometheusmirror:9900/ (http or https, a port up to 65535), without user and password";
-    let url = url_of(&check.url).ok_or_else(|| CommandError::Usage(bad.to_owned()))?;
+    let url = url_of(&check.url).ok_or_else(|| CommandError::Usage(format!("the URL to check must be {BASE_URL}")))?;
     let key = check.api_key.as_ref().map(KeySource::read_once).transpose().map_err(|bad| bad.to_string())?;
     let mut request = agent(&url, check.ca_path.as_deref(), TIMEOUT)?.get(&url);
     if let Some(key) = &key {
@@ -77,6 +77,10 @@ pub(crate) fn hint(url: &str, status: u16) -> &'static str {
     match status {
         502..=504 => "the mirror there is shutting down, or the proxy in front does not reach it: check that it runs",
         300..=400 if url.starts_with("http:") => "the port may require https: begin the URL with https://",
+        400 => {
+            "the proxy in front may require a client certificate, and this command has none: give a URL that requires none"
+        }
+        401 | 403 | 407 => "the proxy in front refuses the request, or it is another program, or the path is wrong",
         _ => "it is another program, or the path is wrong",
     }
 }
@@ -123,20 +127,20 @@ pub(crate) fn agent(url: &str, ca_path: Option<&Path>, timeout: Duration) -> Res
     Ok(config.build().into())
 }
 
-/// The URL to request; `None` if the text is not the URL of a mirror.
+/// The URL to request: the readiness check below a base URL, or another page with `/-/` in its path. `None` if the text is no URL of
+/// a mirror.
 fn url_of(text: &str) -> Option<String> {
-    let uri = mirror_url(text)?;
-    let authority = uri.authority()?;
-    let path = Some(uri.path_and_query()?.as_str()).filter(|path| *path != "/").unwrap_or(READY_PATH);
-    Some(format!("{}://{authority}{path}", uri.scheme_str()?))
+    let base = mirror_url(text)?;
+    Some(if base.contains("/-/") { base.to_owned() } else { format!("{base}{READY_PATH}") })
 }
 
-/// The URL of a mirror; `None` if the text is none, has a user and password, or its port is not a number up to 65535.
-pub(crate) fn mirror_url(text: &str) -> Option<Uri> {
+/// The base URL of a mirror, without a slash at the end; `None` if the text is not as [`BASE_URL`] says.
+pub(crate) fn mirror_url(text: &str) -> Option<&str> {
     let uri: Uri = text.parse().ok()?;
     let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'))?;
     let has_good_port = authority.port().is_some() || authority.as_str() == authority.host();
-    (has_good_port && matches!(uri.scheme_str(), Some("http" | "https"))).then_some(uri)
+    let is_good = has_good_port && matches!(uri.scheme_str(), Some("http" | "https")) && !text.contains(['?', '#']);
+    is_good.then_some(text.trim_end_matches('/'))
 }
 
 #[cfg(test)]
@@ -144,14 +148,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_without_a_path_gets_the_path_of_the_readiness_check() {
+    fn a_base_url_gets_the_path_of_the_readiness_check() {
         let check = |text: &str, expected: Option<&str>| assert_eq!(url_of(text).as_deref(), expected, "{text}");
         check("http://m:9900", Some("http://m:9900/-/ready"));
         check("http://m:9900/", Some("http://m:9900/-/ready"));
         check("https://[::1]", Some("https://[::1]/-/ready"));
-        check("http://m/-/healthy", Some("http://m/-/healthy"));
-        check("http://m/prefix/?q=1", Some("http://m/prefix/?q=1"));
+        check("http://m/prefix/", Some("http://m/prefix/-/ready"));
+        check("http://m/prefix/-/healthy", Some("http://m/prefix/-/healthy"));
         for bad in ["", "m", "m:9900", "/-/ready", "ftp://m/", "http://", "http://user:hush@m/", "http://m /"] {
+            check(bad, None);
+        }
+        for bad in ["http://m/?q=1", "http://m/#top"] {
             check(bad, None);
         }
         for bad in ["http://m:99999/", "http://[::1]:65536/", "http://m:/", "http://m:http/"] {

@@ -41,7 +41,7 @@ impl Unreadable {
     /// What to change.
     pub fn remedy(&self) -> &'static str {
         match self {
-            Unreadable::System(_) => "give the path of a file that this mirror may read",
+            Unreadable::System(_) => "give the path of a file that this process may read",
             Unreadable::NotRegular => "give the path of a regular file, or of a link to one",
             Unreadable::TooLong(_) => "give a shorter one, or see whether it is the right file",
             Unreadable::NotText => "save it as UTF-8",

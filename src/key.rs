@@ -81,7 +81,7 @@ impl CurrentKey {
 fn read(path: &Path) -> Result<ApiKey, BadFile> {
     let bad = |what: &str| BadFile {
         path: path.to_owned(),
-        text: format!("the file of the key (--api-key-file), {}, {what}", path.display()),
+        text: format!("the file of the key (--api-key-file, or API_KEY_FILE), {}, {what}", path.display()),
     };
     let no_key = || bad(&format!("must hold 1 to {MAX_LENGTH} visible ASCII characters and nothing else"));
     let text = file::read_text(path, MAX_FILE_BYTES).map_err(|why| match why {

@@ -42,6 +42,7 @@ pub fn client(
 /// If a file is unusable: a sentence that names it.
 pub fn authorities(ca_path: Option<&Path>) -> Result<Authorities, String> {
     let read = ca_path.map(Authorities::from_path).transpose();
-    let bad = |bad| format!("--ca-path must be the path of a PEM file, or of a directory of them, but {bad}");
+    let bad =
+        |bad| format!("--ca-path, or CA_PATH, must be the path of a PEM file, or of a directory of them, but {bad}");
     read.map(Option::unwrap_or_default).map_err(bad)
 }

@@ -194,8 +194,10 @@ fn resolve(parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> Resul
             _ => ("", *settings),
         };
         if let Some(flag) = flags.keys().filter(|flag| !used.contains(flag)).min() {
+            let is_of_upstreams = *name == CHECK && OF_CHECK[5..].contains(flag);
+            let remedy = if is_of_upstreams { "add --upstreams, or leave it out" } else { "leave it out" };
             return Err(BadSetting(format!(
-                "--{flag} does not go with {name}{form}: leave it out; {name} --help describes {name}"
+                "--{flag} does not go with {name}{form}: {remedy}; {name} --help describes {name}"
             )));
         }
     }
@@ -434,15 +436,15 @@ mod tests {
     fn a_subcommand_refuses_the_flags_that_it_does_not_use_but_not_their_variables() {
         let check = |args: &[&str], refused: Option<&str>| {
             let variables = [("WORKERS", "3"), ("API_KEY", "k")];
-            let expected = refused.map(|flag| format!("--{flag} does not go with {}", args[0]));
+            let expected = refused.map(|refused| format!("--{refused}"));
             match (resolved(args, &variables), expected) {
                 (Err(error), Some(expected)) => assert!(error.starts_with(&expected), "{error}"),
                 (found, expected) => assert!(found.is_ok() && expected.is_none(), "{args:?}: {found:?}"),
             }
         };
-        check(&["ask", "--workers", "3", "--port", "1", "--test"], Some("port"));
-        check(&["man", "--proxy", "http://p:1"], Some("proxy"));
-        check(&["completions", "bash", "--explorer"], Some("explorer"));
+        check(&["ask", "--workers", "3", "--port", "1", "--test"], Some("port does not go with ask: "));
+        check(&["man", "--proxy", "http://p:1"], Some("proxy does not go with man: "));
+        check(&["completions", "bash", "--explorer"], Some("explorer does not go with completions: "));
         check(&["ask", "--ca-path", "/ca", "--upstreams-file", "/u", "--test"], None);
         check(&["ask", "--mirror", "http://m:1", "--api-key", "x", "--test"], None);
         for other in [&["--mirror", "http://m:1"][..], &["--curl"]] {
@@ -455,13 +457,17 @@ mod tests {
         check(&["check", "--port", "1", "--listen", "::1"], None);
         check(&["check", "--upstreams", "--upstreams-file", "/u", "--proxy", "http://p:1", "--ca-path", "/ca"], None);
         check(&["check", "http://m:1", "--api-key", "x", "--ca-path", "/ca"], None);
-        check(&["check", "http://m:1", "--port", "1"], Some("port"));
-        check(&["check", "http://m:1", "--no-proxy", "a"], Some("no-proxy"));
-        check(&["check", "--ca-path", "/ca"], Some("ca-path"));
-        check(&["check", "--upstreams", "--listen", "::1"], Some("listen"));
-        check(&["check", "--workers", "3", "--port", "1"], Some("workers"));
+        check(&["check", "http://m:1", "--port", "1"], Some("port does not go with check URL: "));
+        check(&["check", "http://m:1", "--no-proxy", "a"], Some("no-proxy does not go with check URL: "));
+        check(&["check", "--ca-path", "/ca"], Some("ca-path does not go with check: "));
+        check(&["check", "--upstreams-file", "/u"], Some("upstreams-file does not go with check: add --upstreams"));
+        check(&["check", "--upstreams", "--listen", "::1"], Some("listen does not go with check --upstreams: "));
+        check(&["check", "--workers", "3", "--port", "1"], Some("workers does not go with check: "));
         // A switch takes the URL as its value.
-        check(&["check", "--require-api-key", "http://localhost:1", "--port", "28900"], Some("require-api-key"));
+        check(
+            &["check", "--require-api-key", "http://localhost:1", "--port", "28900"],
+            Some("require-api-key does not go with check: "),
+        );
         check(&["completions", "bash"], None);
     }
 

@@ -4,7 +4,7 @@ use std::io;
 
 use serde_json::{Value, json};
 
-use crate::check::{CommandError, mirror_url};
+use crate::check::{BASE_URL, CommandError, mirror_url};
 use crate::model::aggregation::Aggregation;
 use crate::model::calendar::DateTime;
 use crate::model::duration;
@@ -85,10 +85,8 @@ fn chosen_query(flags: &AskFlags) -> Result<&'static str, String> {
         return Err(format!("--{flag} must not be empty"));
     }
     // The error does not repeat the URL, since it may contain a password.
-    if flags.value("mirror").is_some_and(|url| url.contains(['?', '#']) || mirror_url(url).is_none()) {
-        return Err("--mirror must be a base URL such as http://prometheusmirror:9900 (http or https, a port up to 65535), without \
-                    user, password, ? and #"
-            .to_owned());
+    if flags.value("mirror").is_some_and(|url| mirror_url(url).is_none()) {
+        return Err(format!("--mirror must be {BASE_URL}"));
     }
     Ok(chosen)
 }
@@ -261,7 +259,7 @@ fn word(flags: &AskFlags, flag: &str, words: &[&str]) -> Result<Option<Value>, S
 }
 
 fn number(flags: &AskFlags, flag: &str) -> Result<Option<Value>, String> {
-    parsed(flags, flag, "a whole number", |text| text.parse::<u32>().ok().map(Value::from))
+    parsed(flags, flag, "a whole number up to 4294967295", |text| text.parse::<u32>().ok().map(Value::from))
 }
 
 /// A duration in milliseconds.

@@ -41,8 +41,8 @@ impl OutputOptions {
         if format == OutputFormat::Csv && flags.has("explain") {
             return Err("--explain needs --format table or json".to_owned());
         }
-        if format != OutputFormat::Table && flags.has("plot") {
-            return Err("--plot needs --format table".to_owned());
+        if flags.has("plot") && (format != OutputFormat::Table || flags.has("no-plot")) {
+            return Err("--plot needs --format table, and excludes --no-plot".to_owned());
         }
         let has_plot = format == OutputFormat::Table && (flags.has("plot") || is_terminal && !flags.has("no-plot"));
         Ok(OutputOptions { format, has_plot, explains: flags.has("explain") })

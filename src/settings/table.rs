@@ -299,10 +299,11 @@ pub(super) static SUBCOMMANDS: [Subcommand; 4] = [
         usage: &["[URL] [FLAGS]", "--upstreams [FLAGS]"],
         purpose: "check whether a mirror is ready, or whether the named upstreams respond",
         help: &[
-            "Checks whether the mirror at URL is ready. Without a URL, checks the mirror on this machine with the same --port and \
-             --listen, or PORT and LISTEN. If a key is given, the response must carry it. An https URL is verified against --ca-path.",
-            "With --upstreams, sends a query to each upstream and replica of --upstreams-file, and prints a line for each. In \
-             errors, \"this mirror\" is this command.",
+            "Checks whether the mirror at URL, its DataSourceUrl, is ready. Without a URL, checks the mirror on this machine with the \
+             same --port and --listen, or PORT and LISTEN. If a key is given, the response must carry it. An https URL is verified \
+             against --ca-path.",
+            "With --upstreams, sends a query to each upstream and replica of --upstreams-file, and prints a line for each.",
+            "In errors, \"this mirror\" is this command.",
             "The exit code is 0 if the mirror is ready or all upstreams respond; 1 if not, or if a file is unusable; or 2 if the \
              command line is wrong.",
         ],

@@ -431,6 +431,8 @@ fn wrong_flags_are_2_and_an_error_response_is_1_and_each_says_what_to_do() {
             "--plot does not go with --names, but with --gauge, --counter, ",
         ),
         (vec!["ask", "--url", &url, "--gauge", "x", "--plot", "--format", "json"], "--plot needs --format table"),
+        (vec!["ask", "--url", &url, "--gauge", "x", "--plot", "--no-plot"], "excludes --no-plot"),
+        (vec!["ask", "--url", &url, "--gauge", "x", "--limit", "4294967296"], "a whole number up to 4294967295"),
         (
             vec!["ask", "--mirror", "http://m", "--test", "--proxy", "http://p:1"],
             "--proxy does not go with ask --mirror: ",

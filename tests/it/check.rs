@@ -43,6 +43,10 @@ fn a_mirror_that_is_ready_passes() {
     check(&[base], &[], 0, &[base, "/-/ready responds with 200"]);
     check(&[&format!("{base}/")], &[("API_KEY", API_KEY)], 0, &["responds with 200 and the right key"]);
     check(&[&format!("{base}/-/healthy")], &[], 0, &["/-/healthy responds with 200"]);
+    // Behind an Ingress with a path.
+    let prefixed = nginx::start("", "", &format!("location /mirror/ {{ proxy_pass {base}/; }}"));
+    let prefixed = format!("http://localhost:{}/mirror/", prefixed.port());
+    check(&[&prefixed], &[("API_KEY", API_KEY)], 0, &["/mirror/-/ready responds with 200 and the right key"]);
     // The check finds the local mirror by the same settings.
     check(&[], &[("PORT", &port), ("API_KEY", API_KEY)], 0, &["http://127.0.0.1:", &port, "right key"]);
     check(&["--port", &port, "--listen", "127.0.0.1"], &[], 0, &[&port]);
@@ -78,9 +82,9 @@ fn what_does_not_respond_or_not_well_fails() {
     check(&[&no_listener], &[], 1, &[&no_listener, "does not respond", "check that the URL has the right scheme"]);
     check(&["http://no-such-name.invalid/"], &[], 1, &["no-such-name.invalid", "does not respond"]);
     let mirror = Mirror::start();
-    check(&[&format!("{}/nowhere", mirror.base())], &[], 1, &["/nowhere responds with 404 instead of 200"]);
-    check(&["http://user:hush@m/"], &[], 2, &["http://prometheusmirror:9900/", "without user and password"]);
-    check(&["nonsense"], &[], 2, &["http://prometheusmirror:9900/"]);
+    check(&[&format!("{}/nowhere", mirror.base())], &[], 1, &["/nowhere/-/ready responds with 404 instead of 200"]);
+    check(&["http://user:hush@m/"], &[], 2, &["http://prometheusmirror:9900 (http or https", "without user, password"]);
+    check(&["nonsense"], &[], 2, &["http://prometheusmirror:9900 (http or https"]);
     check(&["http://localhost:99999/"], &[], 2, &["a port up to 65535"]);
     check(&["--require-api-key", &no_listener], &[], 2, &["--require-api-key does not go with check"]);
     let closing = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -132,21 +136,24 @@ fn a_mirror_behind_a_private_authority_is_trusted_by_the_ca_path_and_told_of_in_
     }
     let other_name = format!("https://127.0.0.1:{port}");
     check(&[&other_name, "--ca-path", ca], &[], 1, &["not for this host", "use a host in the URL of the mirror"]);
-    check(&[&good, "--ca-path", "/nowhere"], &[], 1, &["--ca-path must be", "/nowhere"]);
+    check(&[&good, "--ca-path", "/nowhere"], &[], 1, &["--ca-path, or CA_PATH, must be", "/nowhere"]);
     // The file is not needed for http.
     check(&[mirror.base(), "--ca-path", "/nowhere"], &[], 0, &["200"]);
     check(&[&format!("http://localhost:{port}")], &[], 1, &["responds with 400", "may require https"]);
-    let refusing = nginx::start(
-        " ssl",
-        "",
-        &format!(
-            "ssl_certificate {}; ssl_certificate_key {}; location / {{ return 400; }}",
+    for (status, says) in [
+        (400, "400 instead of 200: the proxy in front may require a client certificate, and this command has none"),
+        (403, "403 instead of 200: the proxy in front refuses the request"),
+        (404, "404 instead of 200: it is another program, or the path is wrong"),
+    ] {
+        let refusing = format!(
+            "ssl_certificate {}; ssl_certificate_key {}; location / {{ return {status}; }}",
             certificate.display(),
             key.display()
-        ),
-    );
-    let url = format!("https://localhost:{}", refusing.port());
-    check(&[&url, "--ca-path", ca], &[], 1, &["400 instead of 200: it is another program, or the path is wrong"]);
+        );
+        let refusing = nginx::start(" ssl", "", &refusing);
+        let url = format!("https://localhost:{}", refusing.port());
+        check(&[&url, "--ca-path", ca], &[], 1, &[says]);
+    }
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn a_file_of_authorities_that_is_none_stops_the_start_and_is_named() {
         let good = format!("{} ", folder.path().join("good.pem").display());
         for path in [folder.path(), culprit.as_path()] {
             let flags = ["--ca-path", path.to_str().unwrap(), "--port", "0"];
-            let text = check_refused(&flags, &[("API_KEY", API_KEY)], &["--ca-path must be", &expected]);
+            let text = check_refused(&flags, &[("API_KEY", API_KEY)], &["--ca-path, or CA_PATH, must be", &expected]);
             assert!(!text.contains(&good), "names the good one: {text}");
         }
     };

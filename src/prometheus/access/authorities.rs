@@ -17,6 +17,9 @@ const MAX_FILES: usize = 1_000;
 /// The most bytes of one file: 1 MiB, as much as a ConfigMap can hold, and four times the size of all public authorities.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
+const UNUSABLE: &str = "has no certificate that can be used; it needs one of X.509 version 3, in PEM, from -----BEGIN CERTIFICATE----- \
+                        to -----END CERTIFICATE-----";
+
 /// The trusted authorities; by default the public ones, which are built in.
 #[derive(Debug, Clone, Default)]
 pub struct Authorities(Option<Vec<CertificateDer<'static>>>);
@@ -78,7 +81,7 @@ fn certificates_in(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> 
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     let certificates = certificates.map_err(|_| "is no PEM file, or a broken one")?;
     let is_usable = !roots(certificates.clone()).is_empty();
-    is_usable.then_some(certificates).ok_or_else(|| "has no certificate that can be used".to_owned())
+    is_usable.then_some(certificates).ok_or_else(|| UNUSABLE.to_owned())
 }
 
 /// An error about a file or a directory.

@@ -41,7 +41,8 @@ impl Proxy {
     /// Fails if the file contains no such URL: why, as a sentence that repeats nothing of the file.
     pub fn from_file(path: &Path, no_proxy: NoProxy) -> Result<Proxy, String> {
         const NO_URL: &str = "must hold a URL such as http://user:password@proxy.example:3128 and nothing else";
-        let bad = |what: &str| format!("the file of the proxy (--proxy-file), {}, {what}", path.display());
+        let bad =
+            |what: &str| format!("the file of the proxy (--proxy-file, or PROXY_FILE), {}, {what}", path.display());
         let url = file::read_text(path, MAX_FILE_BYTES).map_err(|why| match why {
             Unreadable::NotText => bad(NO_URL),
             other => bad(&other.with_remedy()),

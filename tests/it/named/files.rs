@@ -22,7 +22,7 @@ fn a_bad_file_stops_the_start_with_path_line_and_what_is_allowed() {
     };
     check(
         None,
-        &["cannot be read: No such file", "; give the path of a file that this mirror may read (--upstreams-file"],
+        &["cannot be read: No such file", "; give the path of a file that this process may read (--upstreams-file"],
     );
     check(
         Some("upstreams: [{name: a, url: 'http://p', pasword: x}]"),
