@@ -22,7 +22,7 @@ mod labels;
 mod process;
 mod shared_page;
 
-use labels::{ENDPOINTS, FAILED, LabelList, OneLabel, RequestLabels, TAKEN_OVER};
+use labels::{ENDPOINTS, FAILED, LabelList, OneLabel, TAKEN_OVER};
 use process::OpenDescriptors;
 
 pub use codes::{ERROR_CODES, NOT_ALLOWED, REJECTIONS};
@@ -61,7 +61,7 @@ impl Drop for Held {
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    requests: Family<RequestLabels, Total>,
+    requests: Family<LabelList, Total>,
     request_seconds: Family<LabelList, Histogram>,
     calls: Family<LabelList, Total>,
     call_seconds: Family<LabelList, Histogram>,
@@ -139,15 +139,9 @@ impl Metrics {
             rejected: table.own("rejected_requests_total", "Requests refused before they were processed, by reason"),
             errors: table.own("errors_total", "Requests that ended in an error, by its code"),
             sample_reads: table.own("sample_reads_total", "Reads of samples, by source"),
-            partial_responses: table.own(
-                "partial_responses_total",
-                "Responses of upstreams that were accepted although they report missing data",
-            ),
+            partial_responses: table.own("partial_responses_total", "Accepted responses that report missing data"),
             points_sent: table.own("points_sent_total", "Points sent to StackState"),
-            points_dropped: table.own(
-                "points_dropped_total",
-                "Samples that are NaN or infinite, and points that are too large for JSON",
-            ),
+            points_dropped: table.own("points_dropped_total", "NaN or infinite samples, and points too large for JSON"),
             panics: table.own("panics_total", "Internal errors (panics)"),
             thread_shortages: table.own("thread_shortages_total", "Threads that could not be started"),
             accept_failures: table.own(
@@ -195,7 +189,7 @@ impl Metrics {
 
     /// Counts a written reply by route and status. `took` is the time since the turn of the request began.
     pub fn count_reply(&self, route: &'static str, status: u16, took: Duration) {
-        self.requests.get_or_create(&RequestLabels { route, status }).inc();
+        self.requests.get_or_create(&vec![("route", route.into()), ("status", status.to_string().into())]).inc();
         self.request_seconds.get_or_create(&vec![("route", route.into())]).observe(took.as_secs_f64());
     }
 

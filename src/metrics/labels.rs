@@ -2,17 +2,8 @@
 
 use std::borrow::Cow;
 
-use prometheus_client::encoding::EncodeLabelSet;
-
 /// One label and its value.
 pub(super) type OneLabel = [(&'static str, &'static str); 1];
-
-/// The labels of a request.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct RequestLabels {
-    pub(super) route: &'static str,
-    pub(super) status: u16,
-}
 
 /// Labels and their values.
 pub(super) type LabelList = Vec<(&'static str, Cow<'static, str>)>;
