@@ -222,9 +222,17 @@ fn of_counters(counters: &[Counter], method: &str, from: i64, to: i64) -> Option
     }
 }
 
-/// The sum of some numbers, if there are any.
+/// The sum of some numbers, if there are any. What each addition rounds off is added at the end (Neumaier), because a difference of
+/// two sums magnifies it.
 fn total(values: impl Iterator<Item = f64>) -> Option<f64> {
-    values.reduce(|sum, value| sum + value)
+    let (mut sum, mut rounded_off) = (None, 0.0);
+    for value in values {
+        let before: f64 = sum.unwrap_or_default();
+        let after = before + value;
+        rounded_off += if before.abs() >= value.abs() { (before - after) + value } else { (value - after) + before };
+        sum = Some(after);
+    }
+    sum.map(|sum| if sum.is_finite() { sum + rounded_off } else { sum })
 }
 
 /// `MAX`, `MIN`, or `PERCENTILE_p`, which interpolates between the neighbours of rank `p * (n - 1)`.
