@@ -49,9 +49,9 @@
 //! # Who may import whom
 //!
 //! `model` imports no other folder, and `compute` imports only `model`; both are pure: no I/O, no clock, no logging.
-//! `prometheus` knows nothing of StackState, and `wire` nothing of Prometheus. Only `api` imports both, and `error`, which
-//! tells StackState what failed at Prometheus. tiny_http appears only under `server`, ureq only in `prometheus`, `check` and
-//! `ask`, `std::env` only in `settings`. A test checks the imports.
+//! `prometheus` imports nothing of StackState's side, and `wire` nothing of Prometheus's. Only `api` imports both, and `error`,
+//! which tells StackState what failed at Prometheus. tiny_http appears only under `server`, ureq only in `prometheus`, `check`
+//! and `ask`, `std::env` only in `settings`. A test checks the imports.
 
 pub mod api;
 pub mod ask;

@@ -1,8 +1,8 @@
 //! The Prometheus HTTP API as a typed client, with a deadline for every call, bounds on everything that it keeps, kept connections,
 //! and GET where POST is refused.
 //!
-//! Knows nothing of StackState. The endpoints and their parameters are those of "HTTP API" and "Remote read" in Prometheus's
-//! documentation.
+//! Imports nothing of StackState's side; only its error texts name the fields of Connection Details. The endpoints and their
+//! parameters are those of "HTTP API" and "Remote read" in Prometheus's documentation.
 
 mod access;
 mod client;

@@ -132,7 +132,7 @@ impl Client {
 pub struct Lane {
     /// Identifies what shares workers: a named upstream with all its replicas, or a server, whatever the path and the credentials.
     pub upstream: u64,
-    /// Whether the upstream has responded within the last ten minutes and is not silent now.
+    /// Whether the replica or the base URL to be called has responded within the last ten minutes and is not silent now.
     pub responded_lately: bool,
     /// The most workers that may query it at a time, if `max_in_flight` is set.
     pub max_in_flight: Option<usize>,
