@@ -82,7 +82,7 @@ fn raw_points_are_cut_at_the_limit() {
     }
 }
 
-/// The PromQL of each method: function, and its first argument.
+/// The PromQL of each method that fills in no zeros: function, and its first argument.
 const FUNCTIONS: &[(&str, &str)] = &[
     ("MEAN", "avg_over_time("),
     ("MAX", "max_over_time("),

@@ -88,7 +88,7 @@ impl Health {
         entry.silent_calls = 0;
     }
 
-    /// Notes that an upstream has not begun to answer a call in time. Has no effect if the upstream answered another call
+    /// Notes that an upstream has not answered a call in time. Has no effect if the upstream answered another call
     /// meanwhile.
     pub(super) fn note_silence(&self, upstream: &str, waited_for: WaitedFor, began: Instant, now: Instant) {
         if now.saturating_duration_since(began) < SILENCE {

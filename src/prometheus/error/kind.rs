@@ -32,7 +32,7 @@ pub enum ErrorKind {
     Unsent,
     /// Not queried: the issuer of its credentials does not provide them.
     Credentials(Box<CredentialsFailure>),
-    /// Not queried: the value of this header, which the upstreams file gives, cannot be sent.
+    /// Not queried: the mirror has a secret for this header that a header cannot carry.
     UnsendableCredentials(String),
     /// The connection was closed before the response was complete.
     Closed,
