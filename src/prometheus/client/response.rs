@@ -27,7 +27,7 @@ pub(super) fn interpret<T>(
 ) -> Result<Envelope<T>, NoData> {
     let status = response.status;
     if !(200..=299).contains(&status) || encoding(&response.headers).is_some() {
-        return Err(refusal(response, &context));
+        return Err(without_data(response, &context));
     }
     let envelope = envelope(response, take_data)?;
     match envelope.status {
@@ -39,7 +39,7 @@ pub(super) fn interpret<T>(
 /// Why a response has no data that can be read.
 ///
 /// Prometheus sends the envelope with any status, so it is read with any status. Without it, the status tells what has responded.
-fn refusal(response: UpstreamResponse, context: &CallContext) -> NoData {
+fn without_data(response: UpstreamResponse, context: &CallContext) -> NoData {
     let status = response.status;
     if matches!(status, 300..=399 | 401 | 403 | 407 | 429) {
         return said_by_head(response, context).into();

@@ -101,8 +101,8 @@ pub(super) fn how_to_allow(words: Vocabulary<'_>, has_credentials: bool, challen
             "; allow this mirror to query it, or give credentials as https://user:password@host/ in the url of the Connection Details"
         }
         (false, _, false) => {
-            "; allow this mirror to query it, or list it in the --upstreams-file of this mirror with authorization, oauth2 or \
-             sigv4: the url of the Connection Details can hold Basic credentials only"
+            "; allow this mirror to query it, or list it in the --upstreams-file of this mirror with \
+             authorization, oauth2 or sigv4: the url of the Connection Details can hold Basic credentials only"
         }
     }
 }
