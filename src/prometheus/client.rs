@@ -109,7 +109,7 @@ impl Client {
         let responded_lately =
             responded_lately.map_err(|silence| Error::uncalled(upstream.shown(), ErrorKind::Silent(silence)))?;
         Ok(Lane {
-            upstream: self.lanes.hash_one(upstream.lane_key()),
+            id: self.lanes.hash_one(upstream.lane_key()),
             responded_lately,
             max_in_flight: upstream.max_in_flight(),
         })
@@ -131,7 +131,7 @@ impl Client {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lane {
     /// Identifies what shares workers: a named upstream with all its replicas, or a server, whatever the path and the credentials.
-    pub upstream: u64,
+    pub id: u64,
     /// Whether the replica or the base URL to be called has responded within the last ten minutes and is not silent now.
     pub responded_lately: bool,
     /// The most workers that may query it at a time, if `max_in_flight` is set.

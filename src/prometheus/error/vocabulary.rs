@@ -518,6 +518,8 @@ mod tests {
         let mut all = vec![
             CredentialsFailure::at(Issuer::Machine, "m:80", AtIssuer::NoRole),
             CredentialsFailure::none("why", "what to do"),
+            CredentialsFailure::NO_KEYS,
+            CredentialsFailure::awaited(14),
         ];
         for issuer in issuers {
             all.extend(

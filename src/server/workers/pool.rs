@@ -219,12 +219,12 @@ mod tests {
 
     const WORKER: TaskOutcome = TaskOutcome::Worker { found_max_in_flight: false };
 
-    fn lane(upstream: u64) -> Lane {
-        Lane { upstream, responded_lately: true, max_in_flight: None }
+    fn lane(id: u64) -> Lane {
+        Lane { id, responded_lately: true, max_in_flight: None }
     }
 
-    fn unknown(upstream: u64) -> Lane {
-        Lane { upstream, responded_lately: false, max_in_flight: None }
+    fn unknown(id: u64) -> Lane {
+        Lane { id, responded_lately: false, max_in_flight: None }
     }
 
     /// The upstream of a task, and its outcome.
@@ -254,16 +254,16 @@ mod tests {
             let (refusal, refused) = mpsc::channel();
             let task = move |outcome| match outcome {
                 TaskOutcome::NoRoom { .. } => refusal.send(()).unwrap(),
-                TaskOutcome::Expired { .. } => begun.send((lane.upstream, outcome)).unwrap(),
+                TaskOutcome::Expired { .. } => begun.send((lane.id, outcome)).unwrap(),
                 TaskOutcome::Worker { .. } => {
-                    begun.send((lane.upstream, outcome)).unwrap();
+                    begun.send((lane.id, outcome)).unwrap();
                     let _ = opened.recv();
                 }
             };
             self.pool.run(lane, Instant::now() + within, Box::new(task));
             let has_room = refused.try_recv().is_err();
             if has_room {
-                self.gates.entry(lane.upstream).or_default().push(gate);
+                self.gates.entry(lane.id).or_default().push(gate);
             }
             has_room
         }

@@ -1,4 +1,5 @@
-//! Counts tasks, and bounds how many of them one upstream may have.
+//! Counts tasks, and bounds how many of them one upstream may have. An upstream is here what a lane identifies: a named upstream
+//! with all its replicas, or a server.
 //!
 //! The requests to one upstream may hold at most three quarters of the workers and of the queue, so that an upstream that does
 //! not answer leaves some to the others. Of the workers, an upstream may hold three quarters of those that the other upstreams do
@@ -90,7 +91,7 @@ impl Shares {
 pub(super) struct TaskCounts {
     all: usize,
     unknown: usize,
-    by_upstream: HashMap<u64, usize>,
+    by_lane: HashMap<u64, usize>,
 }
 
 impl TaskCounts {
@@ -98,7 +99,7 @@ impl TaskCounts {
     pub(super) fn add(&mut self, lane: Lane) {
         self.all += 1;
         self.unknown += usize::from(!lane.responded_lately);
-        *self.by_upstream.entry(lane.upstream).or_default() += 1;
+        *self.by_lane.entry(lane.id).or_default() += 1;
     }
 
     /// Counts a task of this lane no more.
@@ -107,14 +108,14 @@ impl TaskCounts {
         self.unknown -= usize::from(!lane.responded_lately);
         let left = self.of(lane) - 1;
         match left {
-            0 => self.by_upstream.remove(&lane.upstream),
-            _ => self.by_upstream.insert(lane.upstream, left),
+            0 => self.by_lane.remove(&lane.id),
+            _ => self.by_lane.insert(lane.id, left),
         };
     }
 
     /// How many tasks of the upstream of this lane are counted.
     pub(super) fn of(&self, lane: Lane) -> usize {
-        self.by_upstream.get(&lane.upstream).copied().unwrap_or_default()
+        self.by_lane.get(&lane.id).copied().unwrap_or_default()
     }
 }
 
@@ -130,16 +131,16 @@ mod tests {
 
         /// Whether no task runs and no upstream has a count.
         pub(in crate::server::workers) fn are_idle(&self) -> bool {
-            self.running.by_upstream.is_empty() && self.running.unknown == 0
+            self.running.by_lane.is_empty() && self.running.unknown == 0
         }
     }
 
-    fn lane(upstream: u64) -> Lane {
-        Lane { upstream, responded_lately: true, max_in_flight: None }
+    fn lane(id: u64) -> Lane {
+        Lane { id, responded_lately: true, max_in_flight: None }
     }
 
-    fn unknown(upstream: u64) -> Lane {
-        Lane { upstream, responded_lately: false, max_in_flight: None }
+    fn unknown(id: u64) -> Lane {
+        Lane { id, responded_lately: false, max_in_flight: None }
     }
 
     #[test]
