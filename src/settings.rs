@@ -28,7 +28,7 @@ use crate::prometheus::{Allowlist, AwsEnvironment, NoProxy, Proxy};
 
 use command_line::CommandLine;
 use given::GivenSettings;
-use table::{ASK, CA_PATH, CHECK, COMPLETIONS, MANUAL, OF_CHECK, Subcommand, UPSTREAMS};
+use table::{ASK, CA_PATH, CHECK, COMPLETIONS, MANUAL, OF_LOCAL, OF_UPSTREAMS, OF_URL, Subcommand, UPSTREAMS};
 
 pub use ask_flags::{ASK_FLAGS, AskFlag, AskFlags};
 pub use help::dashed;
@@ -186,18 +186,18 @@ fn resolve(parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> Resul
     }
     if let Some(Subcommand { name, settings, .. }) = subcommand {
         let (form, used) = match *name {
-            CHECK if has_upstreams => (" --upstreams", &OF_CHECK[4..]),
-            CHECK if operands.is_empty() => ("", &OF_CHECK[..4]),
-            CHECK => (" URL", &OF_CHECK[2..5]),
-            ASK if ask_flags.has("mirror") => (" --mirror", &OF_CHECK[2..5]),
-            ASK if ask_flags.has("curl") => (" --curl", &OF_CHECK[2..5]),
-            _ => ("", *settings),
+            CHECK if has_upstreams => ("check --upstreams", OF_UPSTREAMS),
+            CHECK if operands.is_empty() => (CHECK, OF_LOCAL),
+            CHECK => ("check URL", OF_URL),
+            ASK if ask_flags.has("mirror") => ("ask --mirror", OF_URL),
+            ASK if ask_flags.has("curl") => ("ask --curl", OF_URL),
+            _ => (*name, *settings),
         };
         if let Some(flag) = flags.keys().filter(|flag| !used.contains(flag)).min() {
-            let is_of_upstreams = *name == CHECK && OF_CHECK[5..].contains(flag);
+            let is_of_upstreams = *name == CHECK && OF_UPSTREAMS.contains(flag);
             let remedy = if is_of_upstreams { "add --upstreams, or leave it out" } else { "leave it out" };
             return Err(BadSetting(format!(
-                "--{flag} does not go with {name}{form}: {remedy}; {name} --help describes {name}"
+                "--{flag} does not go with {form}: {remedy}; {name} --help describes {name}"
             )));
         }
     }

@@ -246,14 +246,22 @@ pub const TABLE: [&Setting; 22] = [
     &MAX_REQUEST_BYTES, &MEMORY_BUDGET_MIB, &SHUTDOWN_DELAY, &SHUTDOWN_GRACE, &LOG_LEVEL, &LOG_FORMAT,
 ];
 
-/// The settings that `check` uses: for the mirror of this machine the first four, for one at a URL the third to the fifth, and for
-/// upstreams those from the fifth on. So the fifth is how the certificate of any server is verified.
+/// The settings that `check` uses. Each of its forms, and `ask`, uses some neighbours of this list.
 pub(super) static OF_CHECK: [&str; 10] = [
     "port", "listen", "api-key", "api-key-file", "ca-path", "allow-upstream", "upstreams-file", "proxy", "proxy-file",
     "no-proxy",
 ];
 
-/// The settings that `ask` uses: the same without the first two.
+/// Those for a check of the mirror of this machine: where it listens, and its key.
+pub(super) static OF_LOCAL: &[&str] = OF_CHECK.split_at(4).0;
+
+/// Those for a request to a mirror at a URL: its key, and how its certificate is verified.
+pub(super) static OF_URL: &[&str] = OF_CHECK.split_at(5).0.split_at(2).1;
+
+/// Those for calls to upstreams.
+pub(super) static OF_UPSTREAMS: &[&str] = OF_CHECK.split_at(4).1;
+
+/// The settings that `ask` uses.
 pub(super) static OF_ASK: &[&str] = OF_CHECK.split_at(2).1;
 
 pub(super) const ASK: &str = "ask";
