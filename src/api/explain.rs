@@ -191,30 +191,31 @@ fn explained_points(query: &MetricQuery, points: &Points, origins: Option<&Origi
 
 /// How a point is computed, in short sentences.
 fn rule(query: &MetricQuery, is_promql: bool, interval_ms: Option<i64>) -> String {
-    let step = interval_ms.unwrap_or(EXPRESSION_INTERVAL_MS);
-    let rule = match (&query.source, query.aggregation.map(|aggregation| aggregation.method)) {
+    use AggregationMethod::{EventCount, Max, Mean, Min, Percentile, Sum};
+    let method = query.aggregation.map(|aggregation| aggregation.method);
+    let (step, value) = (interval_ms.unwrap_or(EXPRESSION_INTERVAL_MS), method.map(of_values).unwrap_or_default());
+    let rule = match (&query.source, method) {
         (Source::Expression(_), None) => {
             format!("The value of the expression every {step} ms, as Prometheus evaluates it.")
         }
-        (Source::Expression(_), Some(method)) => {
-            format!("{} of the expression's values in the bucket, as Prometheus evaluates it.", of_values(method))
+        (Source::Expression(_), Some(_)) => {
+            format!("{value} of the expression's values in the bucket, as Prometheus evaluates it.")
         }
         (Source::Gauge(_), None) => "The samples, as Prometheus has stored them.".to_owned(),
-        (_, Some(AggregationMethod::EventCount)) => "The number of samples in the bucket, of all series.".to_owned(),
-        (Source::Gauge(_), Some(method)) => format!("{} of the samples in the bucket, of all series.", of_values(method)),
-        (Source::Counter(_), None) => {
-            "At each sample: the increase since the sample before it, divided by the seconds between the two.".to_owned()
-        }
-        (Source::Counter(_), Some(AggregationMethod::Sum)) => "The sum of the increases in the bucket, of all series. An increase \
-            counts in the bucket of its later sample."
-            .to_owned(),
-        (Source::Counter(_), Some(AggregationMethod::Mean)) => "For each series: its increases in the bucket, divided by the \
-            seconds that they took. A series without samples in the bucket keeps its last known rate. The point is the sum of all \
-            series."
-            .to_owned(),
-        (Source::Counter(_), Some(method)) => format!(
-            "{} of the total rates at the samples in the bucket. A total rate is the sum of the last known rates of all series.",
-            of_values(method)
+        (_, Some(EventCount)) => "The number of samples in the bucket, of all series.".to_owned(),
+        (Source::Gauge(_), Some(_)) => format!("{value} of the samples in the bucket, of all series."),
+        (Source::Counter(_), None) => String::from(
+            "At each sample: the increase since the sample before it, divided by the seconds between the two.",
+        ),
+        (Source::Counter(_), Some(Sum)) => String::from(
+            "The sum of the increases in the bucket, of all series. An increase counts in the bucket of its later sample.",
+        ),
+        (Source::Counter(_), Some(Mean)) => String::from(
+            "For each series: its increases in the bucket, divided by the seconds that they took. A series without samples in the \
+             bucket keeps its last known rate. The point is the sum of all series.",
+        ),
+        (Source::Counter(_), Some(Max | Min | Percentile(_))) => format!(
+            "{value} of the total rates at the samples in the bucket. A total rate is the sum of the last known rates of all series.",
         ),
     };
     if is_promql { rule + " PromQL computed it, so it may differ slightly." } else { rule }
