@@ -23,7 +23,8 @@ const TIMEOUT: Duration = Duration::from_secs(4);
 const READY_PATH: &str = "/-/ready";
 
 /// What the URL of a mirror must be.
-pub(crate) const BASE_URL: &str = "a base URL such as http://prometheusmirror:9900 (http or https, a port up to 65535), without user, password, ? and #";
+pub(crate) const BASE_URL: &str = "a base URL such as http://prometheusmirror:9900 (http or https, a port up to 65535), without \
+                                   user, password, ? and #";
 
 /// Why a subcommand has no result: a sentence that says what to do.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ impl From<String> for CommandError {
 }
 
 /// Checks whether a mirror is ready, and whether its response carries the key, if one is given. Gives a line for the user.
+///
+/// Its URL is a base URL. One that ends in a path of a health check is requested as it is.
 ///
 /// # Errors
 /// If the URL is wrong, or the mirror does not pass.
@@ -127,11 +130,12 @@ pub(crate) fn agent(url: &str, ca_path: Option<&Path>, timeout: Duration) -> Res
     Ok(config.build().into())
 }
 
-/// The URL to request: the readiness check below a base URL, or another page with `/-/` in its path. `None` if the text is no URL of
-/// a mirror.
+/// The URL to request: that of the readiness check below a base URL, unless it is the URL of a health check already. `None` if the
+/// text is no URL of a mirror.
 fn url_of(text: &str) -> Option<String> {
     let base = mirror_url(text)?;
-    Some(if base.contains("/-/") { base.to_owned() } else { format!("{base}{READY_PATH}") })
+    let is_whole = base.contains("/-/") || base.ends_with("/healthcheck");
+    Some(if is_whole { base.to_owned() } else { format!("{base}{READY_PATH}") })
 }
 
 /// The base URL of a mirror, without a slash at the end; `None` if the text is not as [`BASE_URL`] says.
@@ -155,6 +159,7 @@ mod tests {
         check("https://[::1]", Some("https://[::1]/-/ready"));
         check("http://m/prefix/", Some("http://m/prefix/-/ready"));
         check("http://m/prefix/-/healthy", Some("http://m/prefix/-/healthy"));
+        check("http://m/healthcheck", Some("http://m/healthcheck"));
         for bad in ["", "m", "m:9900", "/-/ready", "ftp://m/", "http://", "http://user:hush@m/", "http://m /"] {
             check(bad, None);
         }

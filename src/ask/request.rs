@@ -259,7 +259,7 @@ fn word(flags: &AskFlags, flag: &str, words: &[&str]) -> Result<Option<Value>, S
 }
 
 fn number(flags: &AskFlags, flag: &str) -> Result<Option<Value>, String> {
-    parsed(flags, flag, "a whole number up to 4294967295", |text| text.parse::<u32>().ok().map(Value::from))
+    parsed(flags, flag, &format!("a whole number up to {}", u32::MAX), |text| text.parse::<u32>().ok().map(Value::from))
 }
 
 /// A duration in milliseconds.
