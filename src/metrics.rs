@@ -241,9 +241,7 @@ impl Metrics {
 /// Adds the metrics that never change, and gives the complete registry.
 fn registry_with_constants(mut table: MetricTable, workers: usize, queue: usize) -> Registry {
     table.own::<Level>("workers", "Number of workers, as --workers says").set(workers as u64);
-    table
-        .own::<Level>("queue_capacity", "Number of requests that may wait for a worker, as --queue-size says")
-        .set(queue as u64);
+    table.own::<Level>("queue_capacity", "Requests that may wait for a worker, as --queue-size says").set(queue as u64);
     let build: Family<OneLabel, Level> = table.own("build_info", "Version of this mirror");
     build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
     let started: Gauge<f64, AtomicU64> =

@@ -131,9 +131,7 @@ impl Upstream {
 
     /// The base URL of its web pages, unless a part of it may be a secret.
     pub fn page_base(&self) -> Option<String> {
-        let address = self.address();
-        let scheme = if address.is_https() { "https" } else { "http" };
-        (!address.is_shortened()).then(|| format!("{scheme}://{}", address.name()))
+        self.address().page_base()
     }
 
     /// The address of this replica, if the upstream has several.

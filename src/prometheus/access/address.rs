@@ -123,9 +123,10 @@ impl Address {
         &self.name
     }
 
-    /// Whether a part of the path is not shown in the name.
-    pub(in crate::prometheus) fn is_shortened(&self) -> bool {
-        self.name.contains(HIDDEN)
+    /// The base URL of its web pages, unless a part of its path may be a secret.
+    pub(in crate::prometheus) fn page_base(&self) -> Option<String> {
+        let scheme = if self.base.starts_with("https") { "https" } else { "http" };
+        (!self.name.contains(HIDDEN)).then(|| format!("{scheme}://{}", self.name))
     }
 
     /// Host and port in a normal form.
@@ -144,11 +145,6 @@ impl Address {
         let path = self.base.splitn(4, '/').nth(3).unwrap_or_default();
         hidden_segments(path)
             .flat_map(|segment| [segment.to_owned(), percent_decode_str(segment).decode_utf8_lossy().into_owned()])
-    }
-
-    /// Whether it uses https.
-    pub(in crate::prometheus) fn is_https(&self) -> bool {
-        self.base.starts_with("https")
     }
 }
 
