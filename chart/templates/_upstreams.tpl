@@ -1,5 +1,6 @@
 {{/*
-Named upstreams: their file, and the files that it names. The file may contain secrets, so errors repeat only the names of upstreams.
+Named upstreams: their file, and the files that it names. The file may contain secrets, so errors repeat only the names of upstreams
+and of folders that this chart mounts.
 */}}
 
 {{/* The path of the upstreams file in the pods, or nothing if there is no such file. */}}
@@ -52,8 +53,10 @@ Named upstreams: their file, and the files that it names. The file may contain s
 
 {{/* Checks that the pods have the files that an upstream names. Takes a list of the root and the upstream. */}}
 {{- define "prometheusmirror.upstreams.checkPaths" -}}
-{{- $root := first . }}{{ $upstream := last . }}{{ $text := toJson $upstream -}}
-{{- if regexMatch "_file\":\"[^/.\"]" $text -}}
+{{- $root := first . }}{{ $upstream := last . -}}
+{{- /* The folder of the upstreams file is beside that of the files. */ -}}
+{{- $text := toJson $upstream | replace "\"../files/" "\"/etc/prometheusmirror/files/" -}}
+{{- if regexMatch "(_file\":|\"files\":\\[(\"[^\"]*\",)*)\"([^/.\"]|\\.[^.])" $text -}}
     {{- printf "upstreams: %q names a file without its folder: write /etc/prometheusmirror/files/NAME/FILE for a file of upstreamFiles" $upstream.name | fail -}}
 {{- end -}}
 {{- $mounted := list -}}

@@ -224,6 +224,15 @@ fn an_upstream_whose_file_is_not_in_the_pods_is_refused() {
         "extraVolumeMounts": [{"name": "v", "mountPath": "/etc/prometheusmirror/files/authority"}]});
     check(path, mine, None);
     check("ca.pem", json!({}), Some("without its folder"));
+    check("./ca.pem", json!({}), Some("without its folder"));
+    let relative = "../files/authority/ca.pem";
+    check(relative, json!({}), Some(path));
+    check(relative, json!({"upstreamFiles": [{"name": "authority", "secret": "s"}]}), None);
+    let headers =
+        |files: Value| with_one(json!({"name": "a", "url": "https://p", "http_headers": {"X-A": {"files": files}}}));
+    headers(json!(["token"])).check_refused(&["upstreams: \"a\"", "without its folder"]);
+    headers(json!(["/etc/x", "token"])).check_refused(&["upstreams: \"a\"", "without its folder"]);
+    headers(json!([path])).check_refused(&["upstreams: \"a\"", path]);
     check("/etc/ssl/ca.pem", json!({}), None);
     let token = "/var/run/secrets/kubernetes.io/serviceaccount/token";
     check(token, json!({}), Some("set serviceAccount.mountToken to true"));
