@@ -17,6 +17,7 @@ const MAX_FILES: usize = 1_000;
 /// The most bytes of one file: 1 MiB, as much as a ConfigMap can hold, and four times the size of all public authorities.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
+/// What is wrong with a file without certificates of authorities.
 const UNUSABLE: &str = "has no certificate that can be used; it needs one of X.509 version 3, in PEM, from -----BEGIN CERTIFICATE----- \
                         to -----END CERTIFICATE-----";
 

@@ -1,4 +1,4 @@
-//! Counts tasks, and bounds how many of them one upstream may have. An upstream is here what a lane identifies: a named upstream
+//! Counts tasks, and bounds how many of them one upstream may have. Here, an upstream is what a lane identifies: a named upstream
 //! with all its replicas, or a server.
 //!
 //! The requests to one upstream may hold at most three quarters of the workers and of the queue, so that an upstream that does
