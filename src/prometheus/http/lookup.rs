@@ -244,7 +244,7 @@ fn by_system(name: &str) -> LookupOutcome {
 
 #[cfg(test)]
 mod tests {
-    use super::state::{MAX_REMEMBERED, MAX_THREADS};
+    use super::state::{MAX_COUNTED, MAX_REMEMBERED, MAX_THREADS};
     use super::*;
     use crate::prometheus::error::ServersSeen;
     use std::sync::atomic::Ordering;
@@ -417,6 +417,16 @@ mod tests {
             threads.into_iter().map(|thread| thread.join().unwrap()).min()
         });
         assert!(shortest.is_some_and(|shortest| (100..200).contains(&shortest.as_millis())), "{shortest:?}");
+    }
+
+    #[test]
+    fn of_too_many_unanswered_names_the_oldest_is_forgotten() {
+        let earlier = Instant::now().checked_sub(Duration::from_millis(1)).unwrap();
+        let unanswered = std::iter::repeat_n(earlier, MAX_COUNTED).collect();
+        let mut state = LookupState { unanswered, ..LookupState::default() };
+        state.note_unanswered();
+        assert_eq!(state.unanswered.len(), MAX_COUNTED);
+        assert!(*state.unanswered.back().unwrap() > earlier);
     }
 
     #[test]
