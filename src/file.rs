@@ -103,13 +103,9 @@ pub fn read(path: &Path, max_bytes: u64) -> Result<Vec<u8>, Unreadable> {
 /// # Errors
 /// As [`read`], and if it is not a text in UTF-8.
 pub fn read_text(path: &Path, max_bytes: u64) -> Result<Zeroizing<String>, Unreadable> {
-    match String::from_utf8(read(path, max_bytes)?) {
-        Ok(text) => Ok(Zeroizing::new(text)),
-        Err(other) => {
-            drop(Zeroizing::new(other.into_bytes()));
-            Err(Unreadable::NotText)
-        }
-    }
+    let content = Zeroizing::new(read(path, max_bytes)?);
+    let text = str::from_utf8(&content).map_err(|_| Unreadable::NotText)?;
+    Ok(Zeroizing::new(text.to_owned()))
 }
 
 #[cfg(test)]

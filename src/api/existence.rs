@@ -25,13 +25,14 @@ pub(super) fn must_exist(session: &mut Session<'_>, of: &Selector, range: TimeRa
         return Ok(());
     }
     let metric = shortened(&of.metric);
+    // Metrics may have any name, but real ones have no characters of PromQL's syntax.
     let (code, details) = if !of.matchers.is_empty() && may_exist(session, &[name], range)? {
         let selector = shortened(&matchers::selector(of));
         let details = format!(
             "has the metric {metric:?}, but no series of it has ever matched {selector}: change or remove a condition"
         );
         ("no_series_matches", details)
-    } else if is_expression(&of.metric) {
+    } else if of.metric.contains(|c: char| c.is_whitespace() || "(){}[]=<>!\"'+*^@,".contains(c)) {
         let details = format!(
             "has never had a metric {metric:?}, which looks like a PromQL expression: write it as the value of a condition with the \
              key ~ instead of __gauge__ or __counter__"
@@ -53,11 +54,6 @@ pub(super) fn must_exist(session: &mut Session<'_>, of: &Selector, range: TimeRa
     };
     let details = format!("Prometheus at {} {details}", session.upstream());
     Err(Error::Mirror { code, body: ErrorBody::MetricNotFoundError { metric, details } })
-}
-
-/// Whether a metric's name has characters of PromQL's syntax. Names may have any characters, but real metrics do not use these.
-fn is_expression(metric: &str) -> bool {
-    metric.contains(|c: char| c.is_whitespace() || "(){}[]=<>!\"'+*^@,".contains(c))
 }
 
 /// The most names that the error suggests.

@@ -130,7 +130,7 @@ impl Gateway {
             }
         }
         let Some(route) = Route::find(&path, self.access.has_explorer, head.prefers_html()) else {
-            return Routed::Reply(Reply::of_error(OTHER, &Error::NoSuchPath(path.into_owned())));
+            return Routed::Reply(Reply::of_error(OTHER, &Error::NoSuchPath(path)));
         };
         let (name, allow) = (route.name, route.allow());
         if !allow.split(", ").any(|allowed| allowed == head.verb) {

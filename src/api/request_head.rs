@@ -1,7 +1,5 @@
 //! The head of a request: what is known before its body is read.
 
-use std::borrow::Cow;
-
 #[cfg(doc)]
 use crate::error::{EXPLAIN_HEADER, KEY_HEADER};
 
@@ -66,19 +64,12 @@ fn quality(accept: &str, media_type: &str) -> f32 {
 
 /// The path of a request target, with repeated slashes collapsed and without a slash at the end. The DataSourceUrl usually ends
 /// with a slash, so StackState really requests `//api/metric`. A target may also be a whole URL (RFC 9112, "absolute-form").
-pub fn normal_path(target: &str) -> Cow<'_, str> {
+pub fn normal_path(target: &str) -> String {
     let path = target.split(['?', '#']).next().unwrap_or_default();
-    let path = match path.strip_prefix("http://").or_else(|| path.strip_prefix("https://")) {
-        Some(whole) => whole.split_once('/').map_or("", |(_, path)| path),
-        None if is_normal(path) => return Cow::Borrowed(path),
-        None => path,
-    };
+    let whole = path.strip_prefix("http://").or_else(|| path.strip_prefix("https://"));
+    let path = whole.map_or(path, |whole| whole.split_once('/').map_or("", |(_, path)| path));
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
-    Cow::Owned(format!("/{}", segments.join("/")))
-}
-
-fn is_normal(path: &str) -> bool {
-    path.starts_with('/') && !path.contains("//") && !(path.len() > 1 && path.ends_with('/'))
+    format!("/{}", segments.join("/"))
 }
 
 #[cfg(test)]

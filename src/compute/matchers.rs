@@ -104,14 +104,8 @@ fn quoted(text: &str) -> String {
 
 /// An RE2 pattern that matches exactly this text: characters with a meaning in RE2 are escaped.
 fn pattern(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        if r"\.+*?()|[]{}^$".contains(c) {
-            escaped.push('\\');
-        }
-        escaped.push(c);
-    }
-    escaped
+    let backslash = |c| r"\.+*?()|[]{}^$".contains(c).then_some('\\');
+    text.chars().flat_map(|c| [backslash(c), Some(c)]).flatten().collect()
 }
 
 /// An RE2 pattern that matches the spellings of a number that exporters use: written out or with an exponent, with any number of

@@ -33,12 +33,6 @@ impl FromStr for LogFormat {
     }
 }
 
-/// Larger than the fields of most lines.
-const USUAL_BYTES: usize = 512;
-
-/// Larger than the time and the level with their keys.
-const HEAD_BYTES: usize = 64;
-
 /// The maximum length of a value. PromQL from StackState is far shorter.
 const MAX_VALUE_CHARS: usize = 4_096;
 
@@ -52,7 +46,7 @@ pub struct Line {
 
 impl Line {
     pub(super) fn in_format(format: LogFormat) -> Line {
-        Line { format, written: String::with_capacity(USUAL_BYTES) }
+        Line { format, written: String::new() }
     }
 
     /// Adds a text, escaped where necessary. An empty text is left out.
@@ -99,7 +93,7 @@ impl Line {
         let level = level.as_str().to_ascii_lowercase();
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         let time = DateTime::of_ms(since.as_millis() as i64);
-        let mut line = String::with_capacity(HEAD_BYTES + self.written.len());
+        let mut line = String::new();
         let _ = match self.format {
             LogFormat::Logfmt => writeln!(line, "ts={time:#} level={level}{}", self.written),
             LogFormat::Json => writeln!(line, r#"{{"ts":"{time:#}","level":"{level}"{}}}"#, self.written),

@@ -6,7 +6,6 @@ use serde::Serialize;
 
 /// How a response was computed. Times are in milliseconds since 1970.
 #[derive(Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Explanation {
     /// The name of the upstream, or its host, port and path prefix; absent if no upstream was called.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,7 +31,6 @@ pub struct Explanation {
 
 /// A call to the upstream.
 #[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct CallMade {
     /// Which of several replicas was called.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -125,7 +123,6 @@ pub struct LeftOut {
 
 /// How often the series are scraped.
 #[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct ScrapeInterval {
     /// The interval in milliseconds; the longest one if the series differ.
     pub milliseconds: i64,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::silence::WaitedFor;
 use super::tls_failure::TlsFailure;
-use super::vocabulary::Vocabulary;
+use super::vocabulary::{HOST, HOST_AND_PORT, PORT, URL, Vocabulary};
 
 /// Why there is no connection.
 #[derive(Debug, PartialEq, Eq)]
@@ -141,7 +141,7 @@ impl ConnectFailure {
     pub(super) fn remedy(&self, words: Vocabulary<'_>) -> String {
         match self {
             ConnectFailure::NoAddress { why: LookupFailure::NotFound, .. } => {
-                format!("check {}, as it is named where this mirror runs", words.host())
+                format!("check {}, as it is named where this mirror runs", words.setting(HOST))
             }
             ConnectFailure::NoAddress { why: LookupFailure::ServerFails, .. } => {
                 "check the name server in this mirror's /etc/resolv.conf, and what it says of the name".to_owned()
@@ -153,25 +153,27 @@ impl ConnectFailure {
             }
             ConnectFailure::Silent { .. } => format!(
                 "check {}, and whether a firewall or NetworkPolicy drops this mirror's connections",
-                words.host_and_port()
+                words.setting(HOST_AND_PORT)
             ),
             ConnectFailure::ConnectionRefused => format!(
                 "check {}, that Prometheus is running, and that no firewall rejects this mirror's connections",
-                words.port()
+                words.setting(PORT)
             ),
             ConnectFailure::System(_) => {
-                format!("check {}, and that this mirror may connect there", words.host_and_port())
+                format!("check {}, and that this mirror may connect there", words.setting(HOST_AND_PORT))
             }
             ConnectFailure::TlsSilent { .. } => {
-                format!("check that the port uses https; if it uses http, begin {} with http://", words.url())
+                format!("check that the port uses https; if it uses http, begin {} with http://", words.setting(URL))
             }
             ConnectFailure::TlsClosed => format!(
                 "check that the port uses https, and whether it requires another client certificate; if it uses http, begin {} \
                  with http://",
-                words.url()
+                words.setting(URL)
             ),
-            ConnectFailure::NotTls => format!("begin {} with http://, or give the port that uses https", words.url()),
-            ConnectFailure::OnlyTls => format!("give its address as {}, beginning with https://", words.url()),
+            ConnectFailure::NotTls => {
+                format!("begin {} with http://, or give the port that uses https", words.setting(URL))
+            }
+            ConnectFailure::OnlyTls => format!("give its address as {}, beginning with https://", words.setting(URL)),
             ConnectFailure::Tls(failure) => failure.remedy(words),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::vocabulary::Vocabulary;
+use super::vocabulary::{HOST_AND_PORT, HOST_PORT_AND_PATH, Vocabulary};
 
 /// What a response is if it is not one of the Prometheus HTTP API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,17 +48,20 @@ impl Foreign {
     /// What to do if the address is not known to be that of a Prometheus.
     pub(super) fn remedy(&self, words: Vocabulary<'_>) -> String {
         match self {
-            Foreign::NotHttp => format!("check {}", words.host_and_port()),
+            Foreign::NotHttp => format!("check {}", words.setting(HOST_AND_PORT)),
             Foreign::BodyNotHttp | Foreign::LargeHeader => {
-                format!("check {}, and look at the log of the proxy in front of Prometheus", words.host_and_port())
+                format!(
+                    "check {}, and look at the log of the proxy in front of Prometheus",
+                    words.setting(HOST_AND_PORT)
+                )
             }
             Foreign::Page => format!(
                 "it may be a login page, a page of Prometheus itself, or another program: check {}; if it is a login page, \
                  query Prometheus without the login",
-                words.host_port_and_path()
+                words.setting(HOST_PORT_AND_PATH)
             ),
             Foreign::Empty | Foreign::Json | Foreign::Other(_) | Foreign::UntypedError | Foreign::UnlikelySuccess => {
-                format!("it may be another program: check {}", words.host_port_and_path())
+                format!("it may be another program: check {}", words.setting(HOST_PORT_AND_PATH))
             }
         }
     }

@@ -6,7 +6,7 @@ use crate::prometheus::upstreams_file::definition::Definition;
 use super::ErrorKind;
 use super::circumstances::{CallKind, Circumstances, any_of};
 use super::connect_failure::ConnectFailure;
-use super::vocabulary::Vocabulary;
+use super::vocabulary::{HOST_AND_PORT, URL, Vocabulary};
 
 /// What went wrong and what to do about it, as the predicate of a sentence about an upstream. `definition` is that of an upstream
 /// of the upstreams file.
@@ -33,7 +33,7 @@ pub(super) fn predicate_in(words: Vocabulary<'_>, kind: &ErrorKind, circumstance
         ErrorKind::NotAllowed => format!(
             "was not queried: --allow-upstream of this mirror does not list it; check {}, or have the operator of the \
              mirror add it there",
-            words.host_and_port()
+            words.setting(HOST_AND_PORT)
         ),
         ErrorKind::AddressUnknown(proxy) => format!(
             "was not queried: --allow-upstream of this mirror lists no such name, and the mirror does not learn its address \
@@ -48,7 +48,7 @@ pub(super) fn predicate_in(words: Vocabulary<'_>, kind: &ErrorKind, circumstance
         }
         ErrorKind::Unsent => format!(
             "was not queried: the URL of the call is not valid or too long; shorten the query, or check {}",
-            words.url()
+            words.setting(URL)
         ),
         ErrorKind::Credentials(failure) => failure.predicate(words),
         ErrorKind::UnsendableCredentials(header) => format!(
@@ -221,7 +221,7 @@ fn at_proxy(failure: &ErrorKind, words: Vocabulary<'_>) -> String {
         ErrorKind::ProxyStatus(status @ (500 | 502..=504)) => format!(
             "it cannot connect there (HTTP status {status}); check {}, as they are named where the proxy runs, or have a host that \
              is not behind it added to {no_proxy}",
-            words.host_and_port()
+            words.setting(HOST_AND_PORT)
         ),
         ErrorKind::ProxyStatus(status) => {
             format!("it is not an HTTP proxy with CONNECT (HTTP status {status}); check {proxy}")

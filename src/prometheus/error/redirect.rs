@@ -3,7 +3,7 @@
 use ureq::http::Uri;
 
 use super::call_context::CallContext;
-use super::vocabulary::Vocabulary;
+use super::vocabulary::{URL, Vocabulary};
 use crate::prometheus::access::{HIDDEN, host_and_port, shown_path};
 
 /// What comes between a base URL and the names of the calls.
@@ -86,7 +86,7 @@ impl Redirect {
     }
 
     fn remedy(&self, status: u16, words: Vocabulary<'_>) -> String {
-        let url = words.url();
+        let url = words.setting(URL);
         match self {
             Redirect::Https(_) => format!("begin {url} with https://, as this address does"),
             Redirect::Itself => "look at the configuration of the proxy in front of Prometheus".to_owned(),

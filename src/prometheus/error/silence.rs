@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::vocabulary::Vocabulary;
+use super::vocabulary::{HOST_AND_PORT, Vocabulary};
 
 /// What a call waited for without success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Silence {
                 "got no connection",
                 format!(
                     "check {}, and whether a firewall or NetworkPolicy drops this mirror's connections",
-                    words.host_and_port()
+                    words.setting(HOST_AND_PORT)
                 ),
             ),
             WaitedFor::Tls => ("got no answer to the TLS hello", "check that the port uses https".to_owned()),

@@ -9,7 +9,7 @@ use super::call_context::CallContext;
 use super::challenges::{how_to_allow, how_to_correct_credentials, how_to_give_credentials, listed, schemes};
 use super::redirect::Redirect;
 use super::retry_after;
-use super::vocabulary::Vocabulary;
+use super::vocabulary::{PATH, URL, URL_ALONE, Vocabulary};
 
 /// An HTTP status without data.
 #[derive(Debug, PartialEq, Eq)]
@@ -191,7 +191,7 @@ impl StatusFailure {
     fn remedy(&self, words: Vocabulary<'_>) -> String {
         let remedy = match &self.meaning {
             StatusMeaning::OtherProtocol => {
-                return format!(": it may use https; if so, give https://host:port as {}", words.url_alone());
+                return format!(": it may use https; if so, give https://host:port as {}", words.setting(URL_ALONE));
             }
             StatusMeaning::ClientCertificate => {
                 ": it may require a client certificate (cert_file and key_file in tls_config of the upstreams file), refuse the \
@@ -217,11 +217,14 @@ impl StatusFailure {
                 return format!(
                     "; if it is served below a path prefix, give the whole base URL as {}, such as https://host/prometheus, without \
                      /api/v1",
-                    words.url()
+                    words.setting(URL)
                 );
             }
             StatusMeaning::MethodRefused => {
-                return format!("; allow one of them in the proxy in front of Prometheus, or check {}", words.path());
+                return format!(
+                    "; allow one of them in the proxy in front of Prometheus, or check {}",
+                    words.setting(PATH)
+                );
             }
             StatusMeaning::GaveUpWaiting => {
                 "; try again; if the error persists, check the network between this mirror and it"

@@ -32,6 +32,18 @@ struct ConnectionKeys<'a> {
 
 const REQUEST_TIMEOUT: &str = "requestTimeout in the Connection Details";
 
+/// The address or a part of it: in Connection Details; and which part of a URL it is, where a URL is the setting.
+pub(super) type AddressPart = (&'static str, &'static str);
+
+pub(super) const HOST_PORT_AND_PATH: AddressPart = ("host, port and path prefix in the Connection Details", "");
+pub(super) const HOST_AND_PORT: AddressPart = ("host and port in the Connection Details", "");
+pub(super) const HOST: AddressPart = ("the host in the Connection Details", "the host of ");
+pub(super) const PORT: AddressPart = ("the port in the Connection Details", "the port of ");
+pub(super) const PATH: AddressPart = ("the path prefix in the Connection Details", "the path of ");
+pub(super) const URL: AddressPart = ("url in the Connection Details", "");
+/// The URL, where Connection Details may contain host and port instead.
+pub(super) const URL_ALONE: AddressPart = ("url in the Connection Details, instead of host and port", "");
+
 impl<'a> Vocabulary<'a> {
     /// The vocabulary for a failure at an upstream of this definition, or at one of Connection Details.
     pub(super) fn new(definition: Option<&'a Definition>, kind: &ErrorKind) -> Vocabulary<'a> {
@@ -83,42 +95,13 @@ impl<'a> Vocabulary<'a> {
         format!("{key} of upstream {name} in the upstreams file")
     }
 
-    /// The setting of the address or of a part of it: `given`, or a part of the address in the upstreams file, such as "the host of ".
-    fn address(self, given: &str, part: &str) -> String {
+    /// The setting of the address, or of this part of it.
+    pub(super) fn setting(self, (given, part): AddressPart) -> String {
         match self.definition.filter(|_| !self.is_of_credentials) {
             _ if self.is_of_mirror => format!("{part}the URL of the mirror"),
             Some(definition) => format!("{part}{} in the upstreams file", definition.address_key),
             None => given.to_owned(),
         }
-    }
-
-    pub(super) fn host_port_and_path(self) -> String {
-        self.address("host, port and path prefix in the Connection Details", "")
-    }
-
-    pub(super) fn host_and_port(self) -> String {
-        self.address("host and port in the Connection Details", "")
-    }
-
-    pub(super) fn host(self) -> String {
-        self.address("the host in the Connection Details", "the host of ")
-    }
-
-    pub(super) fn port(self) -> String {
-        self.address("the port in the Connection Details", "the port of ")
-    }
-
-    pub(super) fn path(self) -> String {
-        self.address("the path prefix in the Connection Details", "the path of ")
-    }
-
-    pub(super) fn url(self) -> String {
-        self.address("url in the Connection Details", "")
-    }
-
-    /// The URL, where Connection Details may contain host and port instead.
-    pub(super) fn url_alone(self) -> String {
-        self.address("url in the Connection Details, instead of host and port", "")
     }
 
     /// The setting of the timeout. Connection Details take precedence, so the key of the file is named only if it was, or may have

@@ -6,24 +6,16 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 pub(in crate::prometheus) const RESERVED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The initial capacity for a form, more than most forms need.
-const USUAL_FORM_BYTES: usize = 512;
-
 /// The parameters of a call, which are in a form (POST) or in the URL (GET).
 pub(in crate::prometheus) type Params = Vec<(&'static str, String)>;
 
-/// Parameters as a form or as the query of a URL, `name=value&...`. ureq would build a string for each part.
+/// Parameters as a form or as the query of a URL, `name=value&...`.
 pub(in crate::prometheus) fn url_encoded<N: AsRef<str>, V: AsRef<str>>(params: &[(N, V)]) -> String {
-    let mut form = String::with_capacity(USUAL_FORM_BYTES);
-    for (name, value) in params {
-        if !form.is_empty() {
-            form.push('&');
-        }
-        form.extend(utf8_percent_encode(name.as_ref(), RESERVED));
-        form.push('=');
-        form.extend(utf8_percent_encode(value.as_ref(), RESERVED));
-    }
-    form
+    let encoded = |(name, value): &(N, V)| {
+        let [name, value] = [name.as_ref(), value.as_ref()].map(|text| utf8_percent_encode(text, RESERVED));
+        format!("{name}={value}")
+    };
+    params.iter().map(encoded).collect::<Vec<_>>().join("&")
 }
 
 #[cfg(test)]

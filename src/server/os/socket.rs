@@ -18,16 +18,13 @@ const WRITE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Listens on an address. `::` accepts IPv4 as well; on a machine without IPv6, it means `0.0.0.0`.
 pub(in crate::server) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let has_ipv6 = || TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
     match bind(address) {
         Err(_) if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) && !has_ipv6() => {
             bind(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port()))
         }
         other => other,
     }
-}
-
-fn has_ipv6() -> bool {
-    TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
