@@ -28,7 +28,10 @@ use crate::prometheus::{Allowlist, AwsEnvironment, NoProxy, Proxy};
 
 use command_line::CommandLine;
 use given::GivenSettings;
-use table::{ASK, CA_PATH, CHECK, COMPLETIONS, MANUAL, OF_LOCAL, OF_UPSTREAMS, OF_URL, Subcommand, UPSTREAMS};
+use table::{
+    ASK, ASK_CURL, ASK_HERE, ASK_MIRROR, CA_PATH, CHECK, CHECK_LOCAL, CHECK_UPSTREAMS, CHECK_URL, COMPLETIONS, Form,
+    MANUAL, OTHER, Subcommand, UPSTREAMS,
+};
 
 pub use ask_flags::{ASK_FLAGS, AskFlag, AskFlags};
 pub use help::dashed;
@@ -184,26 +187,22 @@ fn resolve(parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> Resul
     if let Some(text) = shown {
         return Ok(Command::Show(text));
     }
-    if let Some(Subcommand { name, settings, .. }) = subcommand {
-        let (form, used) = match *name {
-            CHECK if has_upstreams => ("check --upstreams", OF_UPSTREAMS),
-            CHECK if operands.is_empty() => (CHECK, OF_LOCAL),
-            CHECK => ("check URL", OF_URL),
-            ASK if ask_flags.has("mirror") => ("ask --mirror", OF_URL),
-            ASK if ask_flags.has("curl") => ("ask --curl", OF_URL),
-            _ => (*name, *settings),
-        };
-        if let Some(flag) = flags.keys().filter(|flag| !used.contains(flag)).min() {
-            let is_of_upstreams = *name == CHECK && OF_UPSTREAMS.contains(flag);
-            let remedy = if is_of_upstreams { "add --upstreams, or leave it out" } else { "leave it out" };
-            return Err(BadSetting(format!(
-                "--{flag} does not go with {form}: {remedy}; {name} --help describes {name}"
-            )));
-        }
-    }
-    let given = GivenSettings { flags, variable };
-    let api_key = given.api_key()?;
     let name = subcommand.map(|subcommand| subcommand.name);
+    let form = name.map(|name| match name {
+        CHECK if has_upstreams => &CHECK_UPSTREAMS,
+        CHECK if operands.is_empty() => &CHECK_LOCAL,
+        CHECK => &CHECK_URL,
+        ASK if ask_flags.has("mirror") => &ASK_MIRROR,
+        ASK if ask_flags.has("curl") => &ASK_CURL,
+        ASK => &ASK_HERE,
+        _ => &OTHER,
+    });
+    if let (Some(subcommand), Some(form)) = (subcommand, form) {
+        let other = flags.keys().filter(|flag| !form.settings.contains(flag)).min();
+        other.map_or(Ok(()), |flag| Err(not_of(subcommand, form, flag)))?;
+    }
+    let given = GivenSettings { flags, variable, form };
+    let api_key = given.api_key()?;
     if has_upstreams && name != Some(CHECK) {
         return Err(BadSetting(format!("--{UPSTREAMS} goes with check: prometheusmirror check --{UPSTREAMS}")));
     }
@@ -225,6 +224,17 @@ fn resolve(parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> Resul
             Err(BadSetting(format!("there is a value without a flag behind {name}; {name} --help describes {name}")))
         }
     }
+}
+
+/// The error for a flag that this form of a subcommand does not use.
+fn not_of(subcommand: &Subcommand, form: &Form, flag: &str) -> BadSetting {
+    let name = subcommand.name;
+    let forms: Vec<_> = subcommand.forms_with(flag).map(|form| form.name).collect();
+    let what = match forms[..] {
+        [] => format!("{name}: leave it out"),
+        _ => format!("{}, but with {}", form.name, forms.join(" and ")),
+    };
+    BadSetting(format!("--{flag} does not go with {what}; {name} --help describes {name}"))
 }
 
 /// The URL of a mirror with these settings, on its own machine.
@@ -303,7 +313,10 @@ mod tests {
         check(&["--require-api-key", "--named-upstreams-only", "--port", "0"], (true, true, true));
         check(&["--require-api-key", "false", "--named-upstreams-only", "true", "--explorer"], (false, true, true));
         let refused = resolved(&["--named-upstreams-only", "check", "http://m/"], &[]).unwrap_err();
-        assert!(refused.starts_with("--named-upstreams-only does not go with check URL:"), "{refused}");
+        assert!(
+            refused.starts_with("--named-upstreams-only does not go with check: leave it out; check --help"),
+            "{refused}"
+        );
     }
 
     #[test]
@@ -435,7 +448,7 @@ mod tests {
     #[test]
     fn a_subcommand_refuses_the_flags_that_it_does_not_use_but_not_their_variables() {
         let check = |args: &[&str], refused: Option<&str>| {
-            let variables = [("WORKERS", "3"), ("API_KEY", "k")];
+            let variables = [("WORKERS", "x"), ("API_KEY", "k")];
             let expected = refused.map(|refused| format!("--{refused}"));
             match (resolved(args, &variables), expected) {
                 (Err(error), Some(expected)) => assert!(error.starts_with(&expected), "{error}"),
@@ -450,18 +463,39 @@ mod tests {
         for other in [&["--mirror", "http://m:1"][..], &["--curl"]] {
             let args = [&["ask", "--test", "--no-proxy", "a"], other].concat();
             let error = resolved(&args, &[]).unwrap_err();
-            assert!(error.starts_with(&format!("--no-proxy does not go with ask {}: ", other[0])), "{error}");
-            assert!(resolved(&[&["ask", "--test"], other].concat(), &[("NO_PROXY", "a")]).is_ok());
+            let expected =
+                format!("ask {}, but with ask without --mirror and --curl; ask --help describes ask", other[0]);
+            assert_eq!(error, format!("--no-proxy does not go with {expected}"));
+            let bad = [("PROXY", "x"), ("NO_PROXY", "10.*"), ("ALLOW_UPSTREAM", "http://x")];
+            assert!(resolved(&[&["ask", "--test"], other].concat(), &bad).is_ok());
+            assert!(resolved(&["ask", "--test"], &bad[..1]).is_err());
             assert!(resolved(&[&["ask", "--test", "--ca-path", "/ca"], other].concat(), &[]).is_ok());
         }
         check(&["check", "--port", "1", "--listen", "::1"], None);
         check(&["check", "--upstreams", "--upstreams-file", "/u", "--proxy", "http://p:1", "--ca-path", "/ca"], None);
         check(&["check", "http://m:1", "--api-key", "x", "--ca-path", "/ca"], None);
-        check(&["check", "http://m:1", "--port", "1"], Some("port does not go with check URL: "));
-        check(&["check", "http://m:1", "--no-proxy", "a"], Some("no-proxy does not go with check URL: "));
-        check(&["check", "--ca-path", "/ca"], Some("ca-path does not go with check: "));
-        check(&["check", "--upstreams-file", "/u"], Some("upstreams-file does not go with check: add --upstreams"));
-        check(&["check", "--upstreams", "--listen", "::1"], Some("listen does not go with check --upstreams: "));
+        check(
+            &["check", "http://m:1", "--port", "1"],
+            Some("port does not go with check URL, but with check without a URL;"),
+        );
+        check(
+            &["check", "http://m:1", "--no-proxy", "a"],
+            Some("no-proxy does not go with check URL, but with check --upstreams;"),
+        );
+        check(
+            &["check", "--ca-path", "/ca"],
+            Some("ca-path does not go with check without a URL, but with check URL and check --upstreams;"),
+        );
+        check(
+            &["check", "--upstreams-file", "/u"],
+            Some("upstreams-file does not go with check without a URL, but with check --upstreams;"),
+        );
+        check(
+            &["check", "--upstreams", "--listen", "::1"],
+            Some("listen does not go with check --upstreams, but with check without a URL;"),
+        );
+        assert!(resolved(&["check", "--upstreams"], &[("API_KEY", "not a key"), ("PORT", "x")]).is_ok());
+        assert!(resolved(&["check", "http://m:1"], &[("PORT", "x"), ("PROXY", "x")]).is_ok());
         check(&["check", "--workers", "3", "--port", "1"], Some("workers does not go with check: "));
         // A switch takes the URL as its value.
         check(

@@ -58,7 +58,12 @@ pub(super) fn from_flags(
     has_names: bool,
     read: impl Fn(&str) -> io::Result<String>,
 ) -> Result<AskRequest, CommandError> {
-    match chosen_query(flags).map_err(CommandError::Usage)? {
+    let chosen = chosen_query(flags).map_err(CommandError::Usage)?;
+    if flags.has("upstream") && !flags.has("url") && !has_names {
+        let text = "--upstream needs --upstreams-file, or --mirror with the URL of a mirror that has this upstream";
+        return Err(CommandError::Usage(text.to_owned()));
+    }
+    match chosen {
         "request" => from_file(flags, read),
         chosen => of_query(flags, chosen, now_ms, has_names).map_err(CommandError::Usage),
     }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::table::{
-    ALLOW_UPSTREAM, API_KEY, API_KEY_FILE, Allowed, CA_PATH, CONNECTION_LIFETIME, EXPLORER, Fallback, LISTEN,
+    ALLOW_UPSTREAM, API_KEY, API_KEY_FILE, Allowed, CA_PATH, CONNECTION_LIFETIME, EXPLORER, Fallback, Form, LISTEN,
     LOG_FORMAT, LOG_LEVEL, MAX_REQUEST_BYTES, MEMORY_BUDGET_MIB, NAMED_UPSTREAMS_ONLY, NO_PROXY, PORT, PROXY,
     PROXY_FILE, QUEUE_SIZE, REQUIRE_API_KEY, SHUTDOWN_DELAY, SHUTDOWN_GRACE, Setting, UPSTREAMS_FILE, WORKERS,
 };
@@ -25,6 +25,8 @@ pub(super) struct GivenSettings<V> {
     pub(super) flags: HashMap<&'static str, String>,
     /// The value of an environment variable.
     pub(super) variable: V,
+    /// The form of the subcommand, if there is one. The variables of other settings do not matter to it.
+    pub(super) form: Option<&'static Form>,
 }
 
 impl<V: Fn(&str) -> Option<OsString>> GivenSettings<V> {
@@ -32,6 +34,9 @@ impl<V: Fn(&str) -> Option<OsString>> GivenSettings<V> {
     fn given(&self, setting: &'static Setting) -> Option<GivenSetting> {
         if let Some(value) = self.flags.get(setting.flag) {
             return Some(GivenSetting::new(setting, format!("--{}", setting.flag), value));
+        }
+        if self.form.is_some_and(|form| !form.settings.contains(&setting.flag)) {
+            return None;
         }
         let variable = setting.variable();
         let value = (self.variable)(&variable).filter(|value| !value.is_empty())?;

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::ask_flags::{ASK_FLAGS, AskFlag};
-use super::table::{ASK, CHECK, Fallback, SUBCOMMANDS, Setting, Subcommand, TABLE, UPSTREAMS};
+use super::table::{ASK, CHECK, Fallback, Form, SUBCOMMANDS, Setting, Subcommand, TABLE, UPSTREAMS};
 
 /// The width of the help in characters.
 const COLUMNS: usize = 100;
@@ -72,7 +72,7 @@ fn default_of(setting: &Setting) -> String {
 }
 
 /// The help of a subcommand.
-pub(super) fn of_subcommand(Subcommand { name, usage, help, settings, .. }: &Subcommand) -> String {
+pub(super) fn of_subcommand(Subcommand { name, usage, help, forms, .. }: &Subcommand) -> String {
     let mut text = String::new();
     for (nth, form) in usage.iter().enumerate() {
         let begin = if nth == 0 { "Usage:" } else { "      " };
@@ -93,11 +93,10 @@ pub(super) fn of_subcommand(Subcommand { name, usage, help, settings, .. }: &Sub
         }
         _ => return text,
     }
-    let same = format!(
-        "These flags mean the same as for the server; prometheusmirror --help describes them: {}.",
-        dashed(settings.iter().copied(), ", ")
-    );
-    let _ = writeln!(text, "\n{}", wrapped(&same, ""));
+    text.push_str("\nThese flags mean the same as for the server; prometheusmirror --help describes them.\n\n");
+    for Form { name, settings } in *forms {
+        let _ = writeln!(text, "  {name}:\n{}", wrapped(&dashed(settings.iter().copied(), ", "), INDENT));
+    }
     text
 }
 

@@ -9,7 +9,7 @@ use super::BadSetting;
 use super::ask_flags::{ASK_FLAGS, AskFlag};
 use super::help::{UPSTREAMS_HELP, dashed};
 use super::table::{
-    ASK, Allowed, CHECK, COMPLETIONS, OF_ASK, OF_CHECK, SUBCOMMANDS, Setting, Subcommand, TABLE, UPSTREAMS,
+    ASK, ASK_HERE, Allowed, CHECK, COMPLETIONS, OF_CHECK, SUBCOMMANDS, Setting, Subcommand, TABLE, UPSTREAMS,
 };
 
 /// The flag of `ask` whose value is a file.
@@ -79,7 +79,8 @@ fn bash() -> String {
     text.push_str(&case(&dashed(files, "|"), "-f", "; return ;;"));
     text.push_str("    esac\n    case ${COMP_WORDS[1]} in\n");
     let of_server = dashed(TABLE.iter().map(|setting| setting.flag).chain(["help", "version"]), " ");
-    let of_ask = dashed(ASK_FLAGS.iter().map(|known| known.flag).chain(OF_ASK.iter().copied()).chain(["help"]), " ");
+    let of_ask =
+        dashed(ASK_FLAGS.iter().map(|known| known.flag).chain(ASK_HERE.settings.iter().copied()).chain(["help"]), " ");
     let of_check = dashed([UPSTREAMS].into_iter().chain(OF_CHECK).chain(["help"]), " ");
     let subcommands = SUBCOMMANDS.each_ref().map(|subcommand| subcommand.name).join(" ");
     for (pattern, words) in [
@@ -124,7 +125,7 @@ fn zsh() -> String {
     for AskFlag { flag, value, help } in &ASK_FLAGS {
         text.push_str(&argument(flag, value, help));
     }
-    text.extend(TABLE.iter().filter(|setting| OF_ASK.contains(&setting.flag)).map(of_server));
+    text.extend(TABLE.iter().filter(|setting| ASK_HERE.settings.contains(&setting.flag)).map(of_server));
     let _ = write!(text, "            '--help[Show the help.]'\n        ;;\n    {CHECK})\n        _arguments \\\n");
     text.extend(TABLE.iter().filter(|setting| OF_CHECK.contains(&setting.flag)).map(of_server));
     let _ = write!(
@@ -162,7 +163,7 @@ fn fish() -> String {
         add(&within(ASK), flag, !value.is_empty(), help);
     }
     for setting in TABLE {
-        let others = SUBCOMMANDS.iter().filter(|subcommand| !subcommand.settings.contains(&setting.flag));
+        let others = SUBCOMMANDS.iter().filter(|subcommand| subcommand.forms_with(setting.flag).next().is_none());
         let others: Vec<_> = others.map(|subcommand| subcommand.name).collect();
         add(&format!("not {}", within(&others.join(" "))), setting.flag, true, setting.help);
     }

@@ -246,23 +246,28 @@ pub const TABLE: [&Setting; 22] = [
     &MAX_REQUEST_BYTES, &MEMORY_BUDGET_MIB, &SHUTDOWN_DELAY, &SHUTDOWN_GRACE, &LOG_LEVEL, &LOG_FORMAT,
 ];
 
-/// The settings that `check` uses. Each of its forms, and `ask`, uses some neighbours of this list.
+/// The settings that `check` uses. Each of its forms, and of those of `ask`, uses some neighbours of this list.
 pub(super) static OF_CHECK: [&str; 10] = [
     "port", "listen", "api-key", "api-key-file", "ca-path", "allow-upstream", "upstreams-file", "proxy", "proxy-file",
     "no-proxy",
 ];
 
-/// Those for a check of the mirror of this machine: where it listens, and its key.
-pub(super) static OF_LOCAL: &[&str] = OF_CHECK.split_at(4).0;
+/// The settings for a request to a mirror at a URL: its key, and how its certificate is verified.
+static OF_URL: &[&str] = OF_CHECK.split_at(5).0.split_at(2).1;
 
-/// Those for a request to a mirror at a URL: its key, and how its certificate is verified.
-pub(super) static OF_URL: &[&str] = OF_CHECK.split_at(5).0.split_at(2).1;
+/// A form of a subcommand, and the settings that it uses.
+pub(super) struct Form {
+    pub(super) name: &'static str,
+    pub(super) settings: &'static [&'static str],
+}
 
-/// Those for calls to upstreams.
-pub(super) static OF_UPSTREAMS: &[&str] = OF_CHECK.split_at(4).1;
-
-/// The settings that `ask` uses.
-pub(super) static OF_ASK: &[&str] = OF_CHECK.split_at(2).1;
+pub(super) static CHECK_LOCAL: Form = Form { name: "check without a URL", settings: OF_CHECK.split_at(4).0 };
+pub(super) static CHECK_URL: Form = Form { name: "check URL", settings: OF_URL };
+pub(super) static CHECK_UPSTREAMS: Form = Form { name: "check --upstreams", settings: OF_CHECK.split_at(4).1 };
+pub(super) static ASK_HERE: Form = Form { name: "ask without --mirror and --curl", settings: OF_CHECK.split_at(2).1 };
+pub(super) static ASK_MIRROR: Form = Form { name: "ask --mirror", settings: OF_URL };
+pub(super) static ASK_CURL: Form = Form { name: "ask --curl", settings: OF_URL };
+pub(super) static OTHER: Form = Form { name: "", settings: &[] };
 
 pub(super) const ASK: &str = "ask";
 pub(super) const CHECK: &str = "check";
@@ -281,8 +286,8 @@ pub(super) struct Subcommand {
     pub(super) purpose: &'static str,
     /// What its help says, a paragraph each.
     pub(super) help: &'static [&'static str],
-    /// The settings whose flags it takes.
-    pub(super) settings: &'static [&'static str],
+    /// Its forms, if it takes flags of settings.
+    pub(super) forms: &'static [&'static Form],
 }
 
 /// All subcommands, in the order of the help.
@@ -300,7 +305,7 @@ pub(super) static SUBCOMMANDS: [Subcommand; 4] = [
             "The exit code is 0; 1 if the response is an error or there is none, or a file is unusable; or 2 if the command line \
              is wrong.",
         ],
-        settings: OF_ASK,
+        forms: &[&ASK_HERE, &ASK_MIRROR, &ASK_CURL],
     },
     Subcommand {
         name: CHECK,
@@ -315,7 +320,7 @@ pub(super) static SUBCOMMANDS: [Subcommand; 4] = [
             "The exit code is 0 if the mirror is ready or all upstreams respond; 1 if not, or if a file is unusable; or 2 if the \
              command line is wrong.",
         ],
-        settings: &OF_CHECK,
+        forms: &[&CHECK_LOCAL, &CHECK_URL, &CHECK_UPSTREAMS],
     },
     Subcommand {
         name: COMPLETIONS,
@@ -326,7 +331,7 @@ pub(super) static SUBCOMMANDS: [Subcommand; 4] = [
              <(prometheusmirror completions bash)",
             "The exit code is 0, or 2 if there are no completions for the shell.",
         ],
-        settings: &[],
+        forms: &[],
     },
     Subcommand {
         name: MANUAL,
@@ -336,11 +341,16 @@ pub(super) static SUBCOMMANDS: [Subcommand; 4] = [
             "Prints the manual page, with all flags. To read it: prometheusmirror man | man -l -",
             "The exit code is 0.",
         ],
-        settings: &[],
+        forms: &[],
     },
 ];
 
 impl Subcommand {
+    /// The forms that use a setting.
+    pub(super) fn forms_with(&self, flag: &str) -> impl Iterator<Item = &'static Form> {
+        self.forms.iter().copied().filter(move |form| form.settings.contains(&flag))
+    }
+
     /// The subcommand with this name.
     pub(super) fn find(name: &str) -> Option<&'static Subcommand> {
         SUBCOMMANDS.iter().find(|known| known.name == name)

@@ -373,6 +373,8 @@ fn wrong_flags_are_2_and_an_error_response_is_1_and_each_says_what_to_do() {
     for (args, says) in [
         (vec!["ask"], "there is no query: give one of --test"),
         (vec!["ask", "--test"], "no Prometheus is given: use --url"),
+        (vec!["ask", "--upstream", "a", "--test"], "--upstream needs --upstreams-file, or --mirror"),
+        (vec!["ask", "--upstream", "a", "--request", "/nowhere"], "--upstream needs --upstreams-file, or --mirror"),
         (vec!["ask", "--url", &url, "--test", "--names"], "not several"),
         (vec!["ask", "--url", &url, "--upstream", "a", "--test"], "--url and --upstream exclude each other"),
         (vec!["ask", "--url", &url, "--gauge", "x", "--last", "5"], "such as 5m or 1h30m, not \"5\""),
@@ -435,7 +437,7 @@ fn wrong_flags_are_2_and_an_error_response_is_1_and_each_says_what_to_do() {
         (vec!["ask", "--url", &url, "--gauge", "x", "--limit", "4294967296"], "a whole number up to 4294967295"),
         (
             vec!["ask", "--mirror", "http://m", "--test", "--proxy", "http://p:1"],
-            "--proxy does not go with ask --mirror: ",
+            "--proxy does not go with ask --mirror, but with ask without --mirror and --curl;",
         ),
         (vec!["ask", "--gauge"], "--gauge must be followed by NAME"),
         (vec!["ask", "--nonsense"], "--nonsense"),
@@ -453,7 +455,6 @@ fn wrong_flags_are_2_and_an_error_response_is_1_and_each_says_what_to_do() {
     for (args, says) in [
         (vec!["ask", "--url", &url, "--gauge", "never_there"], "never_there"),
         (vec!["ask", "--url", "http://127.0.0.1:1", "--test"], "127.0.0.1:1"),
-        (vec!["ask", "--upstream", "none", "--test"], "none"),
         (vec!["ask", "--upstreams-file", "/nowhere", "--upstream", "a", "--test"], "/nowhere"),
         (vec!["ask", "--request", "/nowhere"], "/nowhere cannot be read"),
         (vec!["ask", "--request", "Cargo.toml"], "Cargo.toml must be JSON"),
