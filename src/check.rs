@@ -83,6 +83,7 @@ pub(crate) fn hint(url: &str, status: u16) -> &'static str {
         400 => {
             "the proxy in front may require a client certificate, and this command has none: give a URL that requires none"
         }
+        429 | 500 => "the proxy in front limits or fails requests, or it is another program: look at its log",
         401 | 403 | 407 => "the proxy in front refuses the request, or it is another program, or the path is wrong",
         _ => "it is another program, or the path is wrong",
     }

@@ -86,7 +86,7 @@ fn what_does_not_respond_or_not_well_fails() {
     check(&["http://user:hush@m/"], &[], 2, &["http://prometheusmirror:9900 (http or https", "without user, password"]);
     check(&["nonsense"], &[], 2, &["http://prometheusmirror:9900 (http or https"]);
     check(&["http://localhost:99999/"], &[], 2, &["a port up to 65535"]);
-    check(&["--require-api-key", &no_listener], &[], 2, &["--require-api-key does not go with check"]);
+    check(&["--require-api-key", &no_listener], &[], 2, &["--require-api-key does not go with check: leave it out"]);
     let closing = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", closing.local_addr().unwrap());
     thread::spawn(move || closing.incoming().for_each(drop));
@@ -143,6 +143,10 @@ fn a_mirror_behind_a_private_authority_is_trusted_by_the_ca_path_and_told_of_in_
     for (status, says) in [
         (400, "400 instead of 200: the proxy in front may require a client certificate, and this command has none"),
         (403, "403 instead of 200: the proxy in front refuses the request"),
+        (
+            429,
+            "429 instead of 200: the proxy in front limits or fails requests, or it is another program: look at its log",
+        ),
         (404, "404 instead of 200: it is another program, or the path is wrong"),
     ] {
         let refusing = format!(

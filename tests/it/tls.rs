@@ -111,12 +111,12 @@ fn a_file_of_authorities_that_is_none_stops_the_start_and_is_named() {
     check(
         &|at| fs::write(at.join("b"), format!("{begin}*****\n{end}")).unwrap(),
         Some("b"),
-        "is no PEM file, or a broken one",
+        "has PEM that is broken or cut off; copy it again",
     );
     check(
         &|at| fs::write(at.join("b"), format!("{begin}AAAA\n")).unwrap(),
         Some("b"),
-        "is no PEM file, or a broken one",
+        "has PEM that is broken or cut off; copy it again",
     );
     check(&|at| fs::write(at.join("b"), format!("{begin}Zm9v\n{end}")).unwrap(), Some("b"), UNUSABLE);
     // Cut in the middle, but with its end.
@@ -130,7 +130,11 @@ fn a_file_of_authorities_that_is_none_stops_the_start_and_is_named() {
         Some("s"),
         "is not a regular file",
     );
-    check(&|at| fs::remove_file(at.join("good.pem")).unwrap(), None, "has no file in it");
+    check(
+        &|at| fs::remove_file(at.join("good.pem")).unwrap(),
+        None,
+        "has no file in it; put the CA certificates there",
+    );
     let many = |at: &Path| (0..1_000).for_each(|nth| fs::write(at.join(format!("{nth}.pem")), "").unwrap());
     check(&many, None, "has more than 1000 files in it");
 }

@@ -180,13 +180,13 @@ fn what_is_called_wrongly_is_refused_and_a_folder_that_holds_something_is_left_a
         }
         assert_eq!(files(folder.path()), before);
     };
-    check(&[], &["the new folder is missing"]);
+    check(&[], &["the new folder is missing: ", " DIR"]);
     check(&["full"], &["/full", "choose a new one"]);
     check(&["file"], &["/file", "choose a new one"]);
     check(&["one", "another"], &["only one folder"]);
     check(&["--platform", "linux/s390x", "new"], &["linux/amd64 or linux/arm64", "s390x"]);
     check(&["--platform"], &["--platform must be followed"]);
-    check(&["--verbose", "new"], &["no --verbose"]);
+    check(&["--verbose", "new"], &["no option --verbose: ", "[--ca FILE]"]);
     check(&["--ca"], &["--ca must be followed"]);
     check(&["--ca", "nowhere.pem", "new"], &["there is no file", "/nowhere.pem"]);
 }

@@ -66,12 +66,14 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, String> {
             continue;
         }
         if files.len() == MAX_FILES {
-            return Err(format!("has more than {MAX_FILES} files in it"));
+            return Err(format!(
+                "has more than {MAX_FILES} files in it; give a directory that has only CA certificates"
+            ));
         }
         files.push(entry.path());
     }
     if files.is_empty() {
-        return Err("has no file in it".to_owned());
+        return Err("has no file in it; put the CA certificates there".to_owned());
     }
     files.sort();
     Ok(files)
@@ -80,7 +82,7 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, String> {
 fn certificates_in(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let pem = file::read(file, MAX_FILE_BYTES).map_err(|why| why.with_remedy())?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let certificates = certificates.map_err(|_| "is no PEM file, or a broken one")?;
+    let certificates = certificates.map_err(|_| "has PEM that is broken or cut off; copy it again")?;
     let is_usable = !roots(certificates.clone()).is_empty();
     is_usable.then_some(certificates).ok_or_else(|| UNUSABLE.to_owned())
 }

@@ -1,10 +1,12 @@
 //! Secrets in the upstreams file or in files of their own, which may rotate.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::file;
+use zeroize::Zeroizing;
+
+use crate::file::{self, Unreadable};
 use crate::secret::Secret;
 use crate::sync::Current;
 
@@ -82,8 +84,13 @@ impl SecretForm {
         }
     }
 
-    fn most_bytes(self) -> u64 {
-        if self == SecretForm::Pem { MAX_PEM_BYTES } else { MAX_FILE_BYTES }
+    /// Reads a file. PEM may be among texts in any encoding; what is not UTF-8 there becomes replacement characters.
+    fn read(self, path: &Path) -> Result<Zeroizing<String>, Unreadable> {
+        if self != SecretForm::Pem {
+            return file::read_text(path, MAX_FILE_BYTES);
+        }
+        let pem = Zeroizing::new(file::read(path, MAX_PEM_BYTES)?);
+        Ok(Zeroizing::new(String::from_utf8_lossy(&pem).into_owned()))
     }
 }
 
@@ -133,10 +140,10 @@ impl SecretSource {
         let secret = match &self.origin {
             SecretOrigin::Given(secret) => secret.clone(),
             SecretOrigin::File(path) => {
-                let text = file::read_text(path, self.form.most_bytes());
-                let text = text.map_err(|why| self.faulty(why.with_remedy()))?;
+                let text = self.form.read(path).map_err(|why| self.faulty(why.with_remedy()))?;
                 if text.trim().is_empty() {
-                    return Err(self.faulty("is empty; write the value into it, or remove the key"));
+                    let key = self.place.key();
+                    return Err(self.faulty(format!("is empty; write the value into it, or remove {key}")));
                 }
                 Secret::new(text.trim())
             }

@@ -75,8 +75,8 @@ impl TlsFailure {
             TlsFailure::OtherName => return words.other_name_remedy(),
             TlsFailure::UnknownIssuer => {
                 return format!(
-                    "have the certificate of the authority that issued it added to {}; the server's own certificate helps \
-                     there only if it is self-signed",
+                    "have the certificate of the authority that issued it added to {}; adding the server's own certificate \
+                     helps only if it is self-signed",
                     words.ca_file()
                 );
             }

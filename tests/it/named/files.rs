@@ -1,5 +1,7 @@
 //! The upstreams file: refused at the start, followed while the mirror runs.
 
+use std::fs;
+
 use super::{Files, named, one, until_verdict, verdict, with_one};
 use crate::http::settings::check_refused;
 use crate::support::certificates::Certificates;
@@ -52,6 +54,14 @@ fn a_bad_file_stops_the_start_with_path_line_and_what_is_allowed() {
         &["bearer_token_file", "is not a regular file", "; give the path of a regular"],
     );
     in_line_4("  tls_config: {ca_file: upstreams.yaml}", &["tls_config.ca_file", "must hold certificates in PEM"]);
+    // DER is no text.
+    let folder = tempfile::tempdir().unwrap();
+    let der = folder.path().join("der");
+    fs::write(&der, b"\x30\x82\x01\xff").unwrap();
+    let der = der.display();
+    let in_pem = "must hold certificates in PEM, each from -----BEGIN";
+    in_line_4(&format!("  tls_config: {{ca_file: {der}}}"), &["tls_config.ca_file", in_pem]);
+    in_line_4(&format!("  tls_config: {{cert_file: {der}, key: k}}"), &["tls_config.cert_file", in_pem]);
     in_line_4("  tls_config: {cert: c, key: k}", &["tls_config.cert must hold certificates in PEM"]);
     let (one_pair, other_pair) = (Certificates::of("mirror"), Certificates::of("mirror"));
     let (certificate, key) = (one_pair.certificate.display(), other_pair.key.display());
@@ -63,6 +73,19 @@ fn a_bad_file_stops_the_start_with_path_line_and_what_is_allowed() {
         &format!("  tls_config: {{cert_file: {certificate}, key_file: {certificate}}}"),
         &["tls_config.key_file", "must hold a private key in PEM"],
     );
+    in_line_4(
+        &format!("  tls_config: {{cert_file: {certificate}, key_file: {der}}}"),
+        &["tls_config.key_file", "must hold a private key in PEM"],
+    );
+}
+
+#[test]
+fn certificates_may_be_among_texts_in_any_encoding() {
+    let (files, certificates) = (Files::new(), Certificates::of("mirror"));
+    let pem = [b"# Zertifizierungsstelle M\xfcnchen\n".to_vec(), fs::read(&certificates.authority).unwrap()].concat();
+    fs::write(files.path("ca.pem"), pem).unwrap();
+    files.upstreams(&one("https://p", "  tls_config: {ca_file: ca.pem}"));
+    files.mirror();
 }
 
 #[test]
@@ -136,7 +159,7 @@ fn while_one_file_is_broken_the_others_are_followed_and_told_of() {
     let until = |what: &str, is_so: &dyn Fn() -> bool| wait_until(|| format!("{what}: {}", mirror.log()), is_so);
 
     // Two files of one upstream are broken, that of another changes, and the upstreams file swaps the two.
-    std::fs::remove_file(files.path("token")).unwrap();
+    fs::remove_file(files.path("token")).unwrap();
     files.write("tenant", "");
     files.write("password", "another-hush");
     files.upstreams(&format!("upstreams:\n{basic}{both}"));

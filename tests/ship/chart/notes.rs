@@ -55,6 +55,17 @@ fn the_notes_warn_of_the_key_of_the_documentation() {
 }
 
 #[test]
+fn the_notes_warn_of_certificates_without_effect() {
+    let warning = "The certificates in global.customCertificates have no effect: add --set";
+    for yaml in ["{pemData: x}", "{configMapName: z, enabled: false}"] {
+        check(Install::promised().values(&format!("global: {{customCertificates: {yaml}}}")), &[warning], &[]);
+    }
+    for yaml in ["{configMapName: z, enabled: true}", "null", "{}"] {
+        check(Install::promised().values(&format!("global: {{customCertificates: {yaml}}}")), &[], &[warning]);
+    }
+}
+
+#[test]
 fn the_notes_say_how_to_test() {
     check(Install::promised().named("mine"), &["\n  helm test mine --namespace monitoring"], &[]);
 }
