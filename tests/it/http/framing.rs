@@ -130,8 +130,10 @@ fn what_trickles_in_behind_the_end_is_not_answered_either() {
         assert!(after.is_err(), "{after:?}");
     }
     assert_eq!(mirror.get("/-/healthy").status, 200);
-    let page = Page::of(&mirror);
-    assert_eq!(page.sum("prometheusmirror_requests_total", &[("route", "healthy")]), 1.0, "the one of the test alone");
+    let healthy = |page: &Page| page.sum("prometheusmirror_requests_total", &[("route", "healthy")]);
+    // A request is counted after its response is written.
+    let page = Page::wait(&mirror, "a request is counted", |page| healthy(page) > 0.0);
+    assert_eq!(healthy(&page), 1.0, "the one of the test alone");
 }
 
 #[test]
