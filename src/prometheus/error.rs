@@ -52,8 +52,9 @@ pub use tls_failure::TlsFailure;
 /// [`ErrorKind::code`] is the stable code for metrics, the log and docs/troubleshooting.md.
 ///
 /// ```text
-/// Prometheus at p.example:443 requires credentials, but the mirror sent none (HTTP status 401, WWW-Authenticate: Basic); give them
-/// as https://user:password@host/ in the url of the Connection Details, or list it in the --upstreams-file of this mirror; query: up
+/// Prometheus at p.example:443 requires credentials, but the mirror sent no header Authorization (HTTP status 401,
+/// WWW-Authenticate: Basic); give them as https://user:password@host/ in the url of the Connection Details, or list it in the
+/// --upstreams-file of this mirror; query: up
 /// ```
 #[derive(Debug)]
 pub struct Error {

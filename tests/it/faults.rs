@@ -342,7 +342,7 @@ fn each_fault_is_called_by_its_name() {
         (html(404), "has no Prometheus API at this path (HTTP status 404)"),
         (html(502), "is reachable, but unavailable (HTTP status 502)"),
         (html(302), "redirects elsewhere (HTTP status 302), which is not followed"),
-        (html(401), "requires credentials, but the mirror sent none (HTTP status 401)"),
+        (html(401), "requires credentials, but the mirror sent no header Authorization (HTTP status 401)"),
         (html(403), "denies access (HTTP status 403); allow this mirror to query it"),
         // The head says everything, so the mirror does not wait for the body.
         (Reply::raw("HTTP/1.1 401 X\r\nContent-Length: 9\r\n\r\n").then(After::Hang), "requires credentials"),

@@ -54,7 +54,7 @@ pub(super) fn listed(challenges: &[String]) -> String {
 /// What to do if credentials are missing, as the end of a sentence.
 pub(super) fn how_to_give_credentials(words: Vocabulary<'_>, challenges: &[String]) -> &'static str {
     match (words.is_named(), take_basic(challenges)) {
-        (true, _) => "; give them with basic_auth, authorization, oauth2 or sigv4 in the upstreams file",
+        (true, _) => "; give them with basic_auth, authorization, oauth2, sigv4 or http_headers in the upstreams file",
         (false, true) => {
             "; give them as https://user:password@host/ in the url of the Connection Details, or list it in the \
              --upstreams-file of this mirror"
@@ -93,8 +93,8 @@ pub(super) fn how_to_allow(words: Vocabulary<'_>, has_credentials: bool, challen
         }
         (true, true, _) => "; allow the user of the credentials in the upstreams file to query it",
         (true, false, _) => {
-            "; allow this mirror to query it, or give credentials with basic_auth, authorization, oauth2 or sigv4 in the \
-             upstreams file"
+            "; allow this mirror to query it, or give credentials with basic_auth, authorization, oauth2, sigv4 or \
+             http_headers in the upstreams file"
         }
         (false, true, true) => "; allow the user in the url of the Connection Details to query it",
         (false, false, true) => {

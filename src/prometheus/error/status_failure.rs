@@ -155,7 +155,7 @@ impl StatusFailure {
             StatusMeaning::OtherProtocol | StatusMeaning::ClientCertificate => {
                 "refuses the request without looking at the query"
             }
-            StatusMeaning::CredentialsRequired => "requires credentials, but the mirror sent none",
+            StatusMeaning::CredentialsRequired => "requires credentials, but the mirror sent no header Authorization",
             StatusMeaning::CredentialsRefused if words.is_named() => {
                 "refuses the credentials that the upstreams file gives it"
             }

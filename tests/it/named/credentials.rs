@@ -150,6 +150,19 @@ fn two_upstreams_at_one_address_share_nothing() {
 }
 
 #[test]
+fn a_refused_key_in_a_header_of_its_own_is_not_called_missing() {
+    let (gate, files) = (gate("$http_x_api_key", "right"), Files::new());
+    let verdict_with = |key: &str| {
+        let keys = format!("  http_headers: {{X-API-Key: {{secrets: [{key}]}}}}");
+        verdict(&with_one(&files, &gate.url(""), &keys), &named("a"))
+    };
+    assert_eq!(verdict_with("right"), "OK");
+    let refused = verdict_with("wrong");
+    assert!(refused.contains("requires credentials, but the mirror sent no header Authorization"), "{refused}");
+    assert!(refused.contains("sigv4 or http_headers in the upstreams file"), "{refused}");
+}
+
+#[test]
 fn what_a_server_repeats_of_its_credentials_is_not_shown() {
     use crate::support::stub::{Reply, Request, Stub};
 
