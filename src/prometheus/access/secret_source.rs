@@ -86,11 +86,13 @@ impl SecretForm {
 
     /// Reads a file. PEM may be among texts in any encoding; what is not UTF-8 there becomes replacement characters.
     fn read(self, path: &Path) -> Result<Zeroizing<String>, Unreadable> {
-        if self != SecretForm::Pem {
-            return file::read_text(path, MAX_FILE_BYTES);
+        match self {
+            SecretForm::HeaderValue | SecretForm::Line => file::read_text(path, MAX_FILE_BYTES),
+            SecretForm::Pem => {
+                let pem = Zeroizing::new(file::read(path, MAX_PEM_BYTES)?);
+                Ok(Zeroizing::new(String::from_utf8_lossy(&pem).into_owned()))
+            }
         }
-        let pem = Zeroizing::new(file::read(path, MAX_PEM_BYTES)?);
-        Ok(Zeroizing::new(String::from_utf8_lossy(&pem).into_owned()))
     }
 }
 

@@ -1,10 +1,10 @@
 //! Which parts of a URL's path may be shown.
 
 /// Segments that name an interface or a product, as they occur in the paths of Prometheus, compatible servers and login pages.
-const KNOWN_SEGMENTS: [&str; 36] = [
+const KNOWN_SEGMENTS: [&str; 37] = [
     "api", "auth", "authorize", "cortex", "datasources", "global", "grafana", "graph", "location", "login", "metrics",
     "mimir", "monitoring", "oauth", "oauth2", "projects", "prom", "prometheus", "prometheuses", "promxy", "proxy",
-    "query", "select", "signin", "sso", "start", "thanos", "tsdb", "uid", "v1", "v2", "victoriametrics", "vm",
+    "query", "select", "signin", "sso", "start", "thanos", "token", "tsdb", "uid", "v1", "v2", "victoriametrics", "vm",
     "vmselect", "vmsingle", "workspaces",
 ];
 
@@ -69,9 +69,15 @@ mod tests {
             assert_eq!(shown_path(path), shown, "{path}");
         };
         let workspace = "/workspaces/ws-1a2b3c4d-1234-5678-abcd-0123456789ab";
-        for path in
-            ["", "/prometheus", "/api/prom", "/select/0/prometheus", "/select/1:4294967295/prometheus", workspace]
-        {
+        for path in [
+            "",
+            "/prometheus",
+            "/api/prom",
+            "/select/0/prometheus",
+            "/select/1:4294967295/prometheus",
+            "/oauth2/token",
+            workspace,
+        ] {
             check(path, path);
         }
         for path in
