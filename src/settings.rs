@@ -30,7 +30,7 @@ use command_line::CommandLine;
 use given::GivenSettings;
 use table::{
     ASK, ASK_CURL, ASK_HERE, ASK_MIRROR, CA_PATH, CHECK, CHECK_LOCAL, CHECK_UPSTREAMS, CHECK_URL, COMPLETIONS, Form,
-    MANUAL, OTHER, Subcommand, UPSTREAMS,
+    MANUAL, NO_SETTINGS, Subcommand, UPSTREAMS,
 };
 
 pub use ask_flags::{ASK_FLAGS, AskFlag, AskFlags};
@@ -195,7 +195,7 @@ fn resolve(parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> Resul
         ASK if ask_flags.has("mirror") => &ASK_MIRROR,
         ASK if ask_flags.has("curl") => &ASK_CURL,
         ASK => &ASK_HERE,
-        _ => &OTHER,
+        _ => &NO_SETTINGS,
     });
     if let (Some(subcommand), Some(form)) = (subcommand, form) {
         let other = flags.keys().filter(|flag| !form.settings.contains(flag)).min();

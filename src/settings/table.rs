@@ -246,7 +246,7 @@ pub const TABLE: [&Setting; 22] = [
     &MAX_REQUEST_BYTES, &MEMORY_BUDGET_MIB, &SHUTDOWN_DELAY, &SHUTDOWN_GRACE, &LOG_LEVEL, &LOG_FORMAT,
 ];
 
-/// The settings that `check` uses. Each of its forms, and of those of `ask`, uses some neighbours of this list.
+/// The settings that `check` uses. Each form of `check` and of `ask` uses some neighbours of this list.
 pub(super) static OF_CHECK: [&str; 10] = [
     "port", "listen", "api-key", "api-key-file", "ca-path", "allow-upstream", "upstreams-file", "proxy", "proxy-file",
     "no-proxy",
@@ -267,7 +267,7 @@ pub(super) static CHECK_UPSTREAMS: Form = Form { name: "check --upstreams", sett
 pub(super) static ASK_HERE: Form = Form { name: "ask without --mirror and --curl", settings: OF_CHECK.split_at(2).1 };
 pub(super) static ASK_MIRROR: Form = Form { name: "ask --mirror", settings: OF_URL };
 pub(super) static ASK_CURL: Form = Form { name: "ask --curl", settings: OF_URL };
-pub(super) static OTHER: Form = Form { name: "", settings: &[] };
+pub(super) static NO_SETTINGS: Form = Form { name: "", settings: &[] };
 
 pub(super) const ASK: &str = "ask";
 pub(super) const CHECK: &str = "check";

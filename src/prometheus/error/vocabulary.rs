@@ -32,7 +32,7 @@ struct ConnectionKeys<'a> {
 
 const REQUEST_TIMEOUT: &str = "requestTimeout in the Connection Details";
 
-/// The address or a part of it: in Connection Details; and which part of a URL it is, where a URL is the setting.
+/// The address, or a part of it: how it is called in Connection Details, and what precedes the URL in the upstreams file.
 pub(super) type AddressPart = (&'static str, &'static str);
 
 pub(super) const HOST_PORT_AND_PATH: AddressPart = ("host, port and path prefix in the Connection Details", "");
